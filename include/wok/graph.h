@@ -1,0 +1,181 @@
+/* wok/graph.h - values, operators, differentiation, plans.
+ *
+ * A wok_val is a pure value in a graph: type, shape, operator, inputs. Builders never return NULL and never fail: given bad
+ * input they return the graph's poison value, which absorbs every later operation, and the graph keeps the first message;
+ * wok_compile reports it. Gradients are ordinary values. Broadcasting (NumPy's rules) is made explicit when a value is built.
+ * Sizes: row-major, dim[0] outermost. Reading order: make a graph, inputs and loads, builders, wok_grad, effects, wok_compile,
+ * wok_plan_run. A graph must outlive its plans. */
+#ifndef WOK_GRAPH_H
+#define WOK_GRAPH_H
+#include <wok/tensor.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct wok_graph wok_graph;
+typedef struct wok_val wok_val;
+typedef struct wok_buffer wok_buffer;
+typedef struct wok_plan wok_plan;
+
+/* ---- graphs ---- */
+WOK_API wok_status wok_graph_new(wok_ctx *c, wok_graph **g);
+WOK_API void wok_graph_free(wok_graph *g); /* NULL is allowed */
+/* WOK_OK, or the first thing that went wrong while building; its text. */
+WOK_API wok_status wok_graph_status(const wok_graph *g);
+WOK_API const char *wok_graph_message(const wok_graph *g);
+/* Names in messages and reports: values built between enter and leave stand under "a/b/". */
+WOK_API void wok_scope_enter(wok_graph *g, const char *fmt, ...);
+WOK_API void wok_scope_leave(wok_graph *g);
+/* Names v (inside the present scope) and returns it; wok_find looks a full name up ("layer.3/attn/out"), NULL if absent.
+   A name given twice: the last value has it. */
+WOK_API wok_val *wok_named(wok_val *v, const char *name);
+WOK_API wok_val *wok_find(const wok_graph *g, const char *full_name);
+
+WOK_API wok_graph *wok_val_graph(const wok_val *v);
+WOK_API wok_dtype wok_val_dtype(const wok_val *v);
+WOK_API wok_shape wok_val_shape(const wok_val *v);
+WOK_API bool wok_is_poison(const wok_val *v);
+WOK_API const char *wok_val_name(const wok_val *v); /* full name, or "op#id" */
+
+/* ---- leaves ---- */
+WOK_API wok_val *wok_input(wok_graph *g, const char *name, wok_dtype t, wok_shape s); /* bound before each run */
+WOK_API wok_val *wok_full(wok_graph *g, wok_dtype t, wok_shape s, double v);
+WOK_API wok_val *wok_const(wok_graph *g, wok_dtype t, wok_shape s, const void *data); /* data is copied */
+WOK_API wok_val *wok_iota(wok_graph *g, wok_dtype t, wok_shape s, int axis); /* 0,1,2,.. along axis */
+/* Uniform in [0,1) / standard normal. stream 0: the graph draws the next stream number; a number of your own makes two
+   values with the same (stream, shape) equal. New numbers each run (run's tick). */
+WOK_API wok_val *wok_random_uniform(wok_graph *g, wok_dtype t, wok_shape s, uint32_t stream);
+WOK_API wok_val *wok_random_normal(wok_graph *g, wok_dtype t, wok_shape s, uint32_t stream);
+
+/* ---- state: external buffers and effects ---- */
+/* A buffer names memory outside all graphs; data may be NULL until the first run and may be changed between runs.
+   Freed by the caller after the plans that use it. */
+WOK_API wok_status wok_buffer_new(wok_ctx *c, wok_buffer **b, const char *name, wok_dtype t, int64_t count, void *data);
+WOK_API void wok_buffer_set(wok_buffer *b, void *data);
+WOK_API void *wok_buffer_data(const wok_buffer *b);
+WOK_API void wok_buffer_free(wok_buffer *b);
+/* The contents of elements [offset, offset + count(s)) as they are when the run begins. No copy is made. */
+WOK_API wok_val *wok_load(wok_graph *g, wok_buffer *b, int64_t offset, wok_shape s);
+/* Effects happen in every run of a plan compiled from g with this effect among its results, after every read of the old
+   contents. The value returned is the new contents of the range. */
+WOK_API wok_val *wok_store(wok_buffer *b, int64_t offset, wok_val *v);
+WOK_API wok_val *wok_accumulate(wok_buffer *b, int64_t offset, wok_val *v);
+/* The range as rows [R, ...] of shape s; row idx[i] becomes v[i] (i32 [n]; idx out of range: the row is dropped).
+   Returns all R rows after the writing: a KV cache append. */
+WOK_API wok_val *wok_store_rows(wok_buffer *b, int64_t offset, wok_shape s, wok_val *idx, wok_val *v);
+
+/* ---- element by element ---- */
+WOK_API wok_val *wok_add(wok_val *a, wok_val *b);
+WOK_API wok_val *wok_sub(wok_val *a, wok_val *b);
+WOK_API wok_val *wok_mul(wok_val *a, wok_val *b);
+WOK_API wok_val *wok_div(wok_val *a, wok_val *b);
+WOK_API wok_val *wok_maximum(wok_val *a, wok_val *b); /* gradient to the larger; equal: half each */
+WOK_API wok_val *wok_minimum(wok_val *a, wok_val *b);
+WOK_API wok_val *wok_neg(wok_val *x);
+WOK_API wok_val *wok_exp(wok_val *x);
+WOK_API wok_val *wok_log(wok_val *x);
+WOK_API wok_val *wok_sqrt(wok_val *x);
+WOK_API wok_val *wok_sin(wok_val *x);
+WOK_API wok_val *wok_cos(wok_val *x);
+WOK_API wok_val *wok_tanh(wok_val *x);
+WOK_API wok_val *wok_erf(wok_val *x);
+WOK_API wok_val *wok_abs(wok_val *x);
+WOK_API wok_val *wok_square(wok_val *x);
+WOK_API wok_val *wok_scale(wok_val *x, double a);  /* a x */
+WOK_API wok_val *wok_offset(wok_val *x, double a); /* x + a */
+WOK_API wok_val *wok_less(wok_val *a, wok_val *b); /* bool */
+WOK_API wok_val *wok_less_equal(wok_val *a, wok_val *b);
+WOK_API wok_val *wok_equal(wok_val *a, wok_val *b);
+WOK_API wok_val *wok_select(wok_val *cond, wok_val *a, wok_val *b); /* cond bool */
+WOK_API wok_val *wok_cast(wok_val *x, wok_dtype t);
+WOK_API wok_val *wok_stop_grad(wok_val *x);
+
+/* ---- shape ---- */
+WOK_API wok_val *wok_reshape(wok_val *x, wok_shape s); /* one size may be -1 */
+WOK_API wok_val *wok_permute(wok_val *x, const int *axes); /* out dim i = in dim axes[i] */
+WOK_API wok_val *wok_broadcast_to(wok_val *x, wok_shape s);
+WOK_API wok_val *wok_sum_to(wok_val *x, wok_shape s); /* the transpose of broadcast_to */
+WOK_API wok_val *wok_slice(wok_val *x, int axis, int64_t start, int64_t stop);
+WOK_API wok_val *wok_pad(wok_val *x, int axis, int64_t before, int64_t after); /* with zeros */
+WOK_API wok_val *wok_concat(wok_val *const *x, int n, int axis);
+WOK_API wok_val *wok_sum(wok_val *x);  /* all elements -> scalar */
+WOK_API wok_val *wok_mean(wok_val *x);
+WOK_API wok_val *wok_sum_axis(wok_val *x, int axis, bool keep);
+WOK_API wok_val *wok_max_axis(wok_val *x, int axis, bool keep); /* gradient shared equally between equal maxima */
+WOK_API wok_val *wok_cumsum(wok_val *x, int axis, bool reverse);
+WOK_API wok_val *wok_gather(wok_val *x, wok_val *idx);  /* x [R, ...], idx i32 [n...] -> [n..., ...]; idx out of range: zeros */
+WOK_API wok_val *wok_scatter_add(wok_val *v, wok_val *idx, int64_t rows); /* transpose of gather; ascending position order */
+
+/* ---- products ---- */
+/* a [..., M, K] (ta: [..., K, M]) times b [..., K, N] (tb: [..., N, K]); equal or broadcast leading sizes. */
+WOK_API wok_val *wok_matmul(wok_val *a, wok_val *b, bool ta, bool tb);
+/* x [..., in], w [out, in], b [out] or NULL -> [..., out] */
+WOK_API wok_val *wok_linear(wok_val *x, wok_val *w, wok_val *b);
+
+/* ---- fused operators ---- */
+WOK_API wok_val *wok_softmax(wok_val *x);     /* last axis */
+WOK_API wok_val *wok_log_softmax(wok_val *x);
+WOK_API wok_val *wok_layer_norm(wok_val *x, wok_val *gain, wok_val *bias, double eps); /* last axis; bias may be NULL */
+WOK_API wok_val *wok_rms_norm(wok_val *x, wok_val *gain, double eps);
+typedef enum wok_act { WOK_ACT_GELU_TANH, WOK_ACT_GELU_ERF, WOK_ACT_SILU, WOK_ACT_RELU, WOK_ACT_COUNT } wok_act;
+WOK_API wok_val *wok_activation(wok_val *x, wok_act a);
+WOK_API wok_val *wok_gated(wok_val *gate, wok_val *up, wok_act a); /* act(gate) * up */
+/* Inverted dropout: keeps with probability 1-p, scaled by 1/(1-p); stream as for wok_random_*. p = 0 returns x. */
+WOK_API wok_val *wok_dropout(wok_val *x, double p, uint32_t stream);
+/* x [T, H, D]; pos f32 or i32 [T]; freq [rotary/2] of x's dtype (theta_i as data). The first `rotary` = 2*len(freq) of D are rotated;
+   interleaved: pairs (2i, 2i+1), otherwise (i, i + rotary/2). Angles are formed in double (spec 02 1.6). */
+WOK_API wok_val *wok_rope(wok_val *x, wok_val *pos, wok_val *freq, bool interleaved);
+typedef struct wok_attention_opts {
+  double scale;     /* 0: 1/sqrt(D) */
+  double dropout;   /* on the probabilities */
+  uint32_t stream;  /* of the dropout; 0: the graph draws one */
+  wok_val *seq;     /* i32 [Tq]: sequence number of each query, for dropout's counter; NULL: zeros */
+  wok_val *row;     /* i32 [Tq]: row within the sequence, for dropout's counter; NULL: the index */
+} wok_attention_opts;
+/* q [Tq, H, D], k [Tk, G, D], v [Tk, G, Dv], H a multiple of G; query i sees keys lo[i] <= j < hi[i] (i32 [Tq]; DESIGN 8).
+   -> [Tq, H, Dv]; a row that sees nothing is zero. Probabilities are dropped by (seq, head, row, j - lo). */
+WOK_API wok_val *wok_attention(wok_val *q, wok_val *k, wok_val *v, wok_val *lo, wok_val *hi, const wok_attention_opts *o);
+/* logits [T, V] (or the value of wok_linear: then the logits never exist as a whole), labels i32 [T]; label < 0: the row
+   counts nothing. -> loss per row [T], zero where ignored. */
+WOK_API wok_val *wok_xent(wok_val *logits, wok_val *labels);
+
+/* ---- differentiation ---- */
+/* dx[i] = d y / d x[i], y a scalar. An x that y does not depend on gives zeros. Integer x: poison that names it. */
+WOK_API void wok_grad(wok_val *y, wok_val *const *x, int n, wok_val **dx);
+WOK_API wok_val *wok_grad1(wok_val *y, wok_val *x);
+/* The same for several outputs with given cotangents (ct[i] of y[i]'s shape; NULL: ones). */
+WOK_API void wok_vjp(wok_val *const *y, wok_val *const *ct, int ny, wok_val *const *x, int nx, wok_val **dx);
+
+/* ---- plans ---- */
+typedef struct wok_workspace wok_workspace; /* memory that plans which never run at the same time share */
+WOK_API wok_status wok_workspace_new(wok_ctx *c, wok_workspace **w);
+WOK_API void wok_workspace_free(wok_workspace *w); /* after its plans */
+
+typedef struct wok_plan_opts {
+  const char *name;     /* in messages and reports */
+  wok_workspace *workspace; /* NULL: the plan has its own */
+  bool reference;       /* reference kernels only */
+  bool profile;         /* time every operator (wok_plan_report shows it) */
+  bool dry;             /* plan only: no memory is taken, wok_plan_run refuses */
+} wok_plan_opts;
+/* Schedules, places and prepares everything. Errors: the graph's first message; LIMIT when the context's mem_limit is too
+   small (says what would fit); NOMEM. results may be effects. */
+WOK_API wok_status wok_compile(wok_ctx *c, wok_plan **p, wok_val *const *results, int n, const wok_plan_opts *o);
+WOK_API void wok_plan_free(wok_plan *p);
+/* Binds an input; data must hold its shape and stay until the run is over. */
+WOK_API wok_status wok_plan_bind(wok_plan *p, const wok_val *input, const void *data);
+typedef struct wok_run_opts { uint64_t seed, tick; } wok_run_opts; /* keys of random operators; NULL: context's seed, tick 0 */
+WOK_API wok_status wok_plan_run(wok_plan *p, const wok_run_opts *o);
+WOK_API const void *wok_plan_data(const wok_plan *p, int result); /* after a run, until the next */
+WOK_API int64_t wok_plan_bytes(const wok_plan *p);   /* of the plan's own memory (values, scratch, prepared) */
+WOK_API int64_t wok_plan_steps(const wok_plan *p);
+WOK_API double wok_plan_flops(const wok_plan *p);    /* of matmul-like operators */
+/* Text for people / DOT; free with wok_text_free. */
+WOK_API wok_status wok_plan_report(const wok_plan *p, char **text);
+WOK_API wok_status wok_graph_dot(const wok_graph *g, char **text);
+WOK_API void wok_text_free(char *text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,206 @@
+/* Plans: compiling and running. After compiling, a run allocates nothing and decides nothing. */
+#include <stdio.h>
+#include <string.h>
+#include "graph/plan.h"
+
+/* ---- memory shared by plans ---- */
+wok_status wok_workspace_new(wok_ctx *c, wok_workspace **out) {
+  *out = wok__calloc(1, (int64_t)sizeof **out);
+  if (!*out) return wok__nomem(c, (int64_t)sizeof **out);
+  (*out)->c = c;
+  return WOK_OK;
+}
+
+void wok_workspace_free(wok_workspace *w) {
+  if (!w) return;
+  if (w->data) wok__pages_free(w->data, w->bytes);
+  wok__free(w);
+}
+
+typedef struct touch { char *p; int64_t n; } touch;
+enum { TOUCH = 16 << 20 };
+static void touch_tile(void *arg, int64_t tile, int worker) {
+  (void)worker;
+  const touch *t = arg;
+  for (int64_t i = tile * TOUCH; i < WOK__MIN(t->n, (tile + 1) * TOUCH); i += 4096) t->p[i] = 0;
+}
+
+static wok_status workspace_fit(wok_workspace *w, int64_t bytes, const char *plan) {
+  if (bytes <= w->bytes) return WOK_OK;
+  char text[32];
+  if (w->data) wok__pages_free(w->data, w->bytes);
+  w->bytes = 0;
+  w->data = wok__pages_alloc(bytes);
+  if (!w->data) {
+    wok__format_size(text, sizeof text, bytes);
+    return wok__fail(w->c, WOK_NOMEM, "%s: no memory for %s of values", plan, text);
+  }
+  w->bytes = bytes;
+  touch t = {w->data, bytes}; /* now, so that no run can fail for lack of memory later */
+  wok__pool_run(w->c, touch_tile, &t, (bytes + TOUCH - 1) / TOUCH);
+  return WOK_OK;
+}
+
+/* ---- compiling ---- */
+static int64_t state_bytes(const wok__ir *ir) {
+  wok_buffer *seen[256];
+  int n = 0;
+  int64_t bytes = 0;
+  for (int64_t i = 0; i < ir->n; i++) {
+    const wok__op *op = ir->nodes[i].node->op;
+    if (op->id != WOK__OP_load && !(op->flags & WOK__OP_EFFECT)) continue;
+    wok_buffer *b = ((const wok__attr_buffer *)ir->nodes[i].node->attr)->buffer;
+    bool old = false;
+    for (int k = 0; k < n && !old; k++) old = seen[k] == b;
+    if (old || n == (int)WOK__COUNT(seen)) continue;
+    seen[n++] = b;
+    bytes += b->count * wok_dtype_size(b->dtype);
+  }
+  return bytes;
+}
+
+static wok_status check_limit(const wok_plan *p) {
+  int64_t limit = wok__ctx_opts(p->c)->mem_limit, all = p->memory + p->prepared + p->state;
+  if (limit <= 0 || all <= limit) return WOK_OK;
+  char a[32], v[32], s[32], l[32];
+  wok__format_size(a, sizeof a, all);
+  wok__format_size(v, sizeof v, p->memory + p->prepared);
+  wok__format_size(s, sizeof s, p->state);
+  wok__format_size(l, sizeof l, limit);
+  return wok__fail(p->c, WOK_LIMIT, "%s needs %s (values %s, state %s); the memory limit is %s", p->name, a, v, s, l);
+}
+
+static wok_status compile(wok_ctx *c, wok_plan *p, wok_val *const *results, int n, const wok_plan_opts *o) {
+  wok__ir ir;
+  wok_status s = wok__ir_build(c, &ir, results, n);
+  int64_t *order = s ? NULL : wok__new(ir.arena, int64_t, ir.n);
+  if (!s && !order) s = wok__nomem(c, ir.n * 8);
+  if (!s) s = wok__ir_schedule(&ir, order);
+  if (!s) s = wok__plan_place(p, &ir, order, o->reference);
+  if (!s) p->state = state_bytes(&ir);
+  wok__ir_free(&ir);
+  if (s) return s;
+  WOK__TRY(check_limit(p));
+  return p->dry ? WOK_OK : workspace_fit(p->workspace, p->memory, p->name);
+}
+
+wok_status wok_compile(wok_ctx *c, wok_plan **out, wok_val *const *results, int n, const wok_plan_opts *opts) {
+  *out = NULL;
+  wok_plan_opts o = opts ? *opts : (wok_plan_opts){0};
+  double t0 = wok__now();
+  if (n <= 0) return wok__fail(c, WOK_INVALID, "compile: no results were asked for");
+  wok_graph *g = results[0]->g;
+  for (int i = 0; i < n; i++) {
+    if (results[i]->g != g) return wok__fail(c, WOK_INVALID, "compile: result %d belongs to another graph", i);
+    if (g->status || wok_is_poison(results[i])) return wok__fail(c, g->status ? g->status : WOK_INVALID, "%s", g->message);
+  }
+  wok_plan *p = wok__calloc(1, (int64_t)sizeof *p);
+  if (!p) return wok__nomem(c, (int64_t)sizeof *p);
+  p->c = c;
+  p->g = g;
+  p->profile = o.profile;
+  p->dry = o.dry;
+  snprintf(p->name, sizeof p->name, "%s", o.name ? o.name : "plan");
+  wok_status s = (p->arena = wok__arena_new(1 << 18)) ? WOK_OK : wok__nomem(c, 1 << 18);
+  p->workspace = o.workspace;
+  if (!s && !p->workspace && !(s = wok_workspace_new(c, &p->workspace))) p->own_workspace = true;
+  if (!s) s = compile(c, p, results, n, &o);
+  if (s) {
+    wok_plan_free(p);
+    return s;
+  }
+  p->nresults = n; /* links of accumulation chains stand behind them */
+  p->compile_s = wok__now() - t0;
+  *out = p;
+  return WOK_OK;
+}
+
+void wok_plan_free(wok_plan *p) {
+  if (!p) return;
+  for (int64_t i = 0; i < p->nsteps && p->steps; i++)
+    if (p->steps[i].prep && p->steps[i].kernel && p->steps[i].kernel->release) p->steps[i].kernel->release(p->steps[i].prep);
+  if (p->own_workspace) wok_workspace_free(p->workspace);
+  wok__free(p->blocks);
+  wok__arena_free(p->arena);
+  wok__free(p);
+}
+
+/* ---- running ---- */
+wok_status wok_plan_bind(wok_plan *p, const wok_val *input, const void *data) {
+  if (wok_is_poison(input) || input->node->op->id != WOK__OP_input || input->g != p->g)
+    return wok__fail(p->c, WOK_INVALID, "%s: bind takes an input of the plan's graph", p->name);
+  p->bound[((const wok__attr_input *)input->node->attr)->slot] = data;
+  return WOK_OK;
+}
+
+static void *address(const wok_plan *p, const wok__place *q) {
+  char *base = NULL;
+  switch (q->where) {
+  case WOK__AT_PLAN: base = (char *)p->workspace->data + p->blocks[q->block].offset; break;
+  case WOK__AT_BUFFER: base = q->buffer->data; break;
+  case WOK__AT_INPUT: base = (char *)(uintptr_t)p->bound[q->slot]; break;
+  case WOK__AT_CONST: base = (char *)(uintptr_t)q->data; break;
+  case WOK__AT_NONE: return NULL;
+  }
+  return base ? base + q->offset : NULL;
+}
+
+/* Addresses inside the plan's memory are made once; what is bound from outside may change with every run. */
+static wok_status resolve_addresses(wok_plan *p) {
+  bool moved = p->seen != p->workspace->data || !p->runs;
+  for (int64_t i = 0; i < p->nsteps; i++) {
+    wok__step *t = &p->steps[i];
+    for (int k = 0; k < t->nin; k++)
+      if (moved || t->in[k]->where != WOK__AT_PLAN) t->in_arr[k].data = address(p, t->in[k]);
+    for (int k = 0; k < t->nout; k++)
+      if (moved || t->out[k]->where != WOK__AT_PLAN) t->out_arr[k].data = address(p, t->out[k]);
+    for (int k = 0; k < t->nout; k++)
+      if (t->out[k]->where == WOK__AT_BUFFER && !t->out[k]->buffer->data)
+        return wok__fail(p->c, WOK_INVALID, "%s: buffer %s has no memory", p->name, t->out[k]->buffer->name);
+  }
+  p->seen = p->workspace->data;
+  return WOK_OK;
+}
+
+wok_status wok_plan_run(wok_plan *p, const wok_run_opts *o) {
+  if (p->dry) return wok__fail(p->c, WOK_INVALID, "%s was planned without memory", p->name);
+  for (int64_t i = 0; i < p->ninputs; i++)
+    if (p->needs[i] && !p->bound[i])
+      return wok__fail(p->c, WOK_INVALID, "%s: input %s was not bound", p->name, wok_val_name(p->input_vals[i]));
+  WOK__TRY(resolve_addresses(p));
+  wok__kcall call = {.c = p->c, .seed = o ? o->seed : wok_ctx_seed(p->c), .tick = o ? o->tick : 0};
+  wok__fpstate fp;
+  wok__compute_enter(&fp);
+  double t0 = wok__now();
+  for (int64_t i = 0; i < p->nsteps; i++) {
+    wok__step *t = &p->steps[i];
+    if (!t->kernel) continue;
+    call.nin = t->nin;
+    call.nout = t->nout;
+    call.in = t->in_arr;
+    call.out = t->out_arr;
+    call.attr = t->node->attr;
+    call.prep = t->prep;
+    call.scratch = t->scratch >= 0 ? (char *)p->workspace->data + p->blocks[t->scratch].offset : NULL;
+    call.accumulate = t->accumulate;
+    call.unused = t->unused;
+    if (!p->profile) {
+      t->kernel->run(&call);
+      continue;
+    }
+    double a = wok__now();
+    t->kernel->run(&call);
+    t->seconds += wok__now() - a;
+  }
+  p->seconds += wok__now() - t0;
+  p->runs++;
+  wok__compute_leave(&fp);
+  return WOK_OK;
+}
+
+const void *wok_plan_data(const wok_plan *p, int result) {
+  return result < 0 || result >= p->nresults ? NULL : address(p, p->results[result]);
+}
+int64_t wok_plan_bytes(const wok_plan *p) { return p->memory + p->prepared; }
+int64_t wok_plan_steps(const wok_plan *p) { return p->nsteps; }
+double wok_plan_flops(const wok_plan *p) { return p->flops; }

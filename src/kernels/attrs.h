@@ -1,0 +1,59 @@
+/* kernels/attrs.h - typed attributes of the operators, shared by their entries (src/ops) and their kernels.
+   Attributes are zeroed before they are filled, so that equal attributes are equal bytes. Operators not listed have none. */
+#ifndef WOK_KERNELS_ATTRS_H
+#define WOK_KERNELS_ATTRS_H
+#include <wok/graph.h>
+
+enum { WOK__RANDOM_UNIFORM, WOK__RANDOM_NORMAL };
+
+/* What the inputs do not say about the result: its shape (reshape, broadcast_to, sum_to), its type (cast), both (leaves).
+   Sizes past ndim are zero. */
+typedef struct { int64_t dtype, ndim, dim[WOK_MAX_DIMS]; } wok__attr_result;
+
+typedef struct { char name[64]; int64_t slot; wok__attr_result result; } wok__attr_input; /* slot: number of the input in its graph */
+typedef struct { double value; wok__attr_result result; } wok__attr_full;
+typedef struct { const void *data; wok__attr_result result; } wok__attr_constant; /* in the graph's arena */
+typedef struct { int64_t axis; wok__attr_result result; } wok__attr_iota;
+typedef struct { int64_t axis; } wok__attr_axis;                          /* max_axis (out keeps the axis with size 1) */
+typedef struct { int64_t axis; int64_t reverse; } wok__attr_cumsum;
+typedef struct { int32_t kind; uint32_t stream; wok__attr_result result; } wok__attr_random;
+typedef struct { wok_buffer *buffer; int64_t offset; } wok__attr_buffer;  /* store, accumulate; offset in elements */
+typedef struct { wok__attr_buffer at; wok__attr_result result; } wok__attr_range; /* load, store_rows: the range's shape */
+typedef struct { double scale, offset; } wok__attr_affine;                /* scale * x + offset */
+typedef struct { int32_t axes[WOK_MAX_DIMS]; } wok__attr_permute;
+typedef struct { int64_t axis, start, stop; } wok__attr_slice;
+typedef struct { int64_t axis, before, after; } wok__attr_pad;
+typedef struct { int64_t axis; } wok__attr_concat;
+typedef struct { int64_t rows; } wok__attr_scatter;
+typedef struct { int32_t ta, tb; } wok__attr_matmul;
+typedef struct { double eps; } wok__attr_norm;
+typedef struct { int32_t act; int32_t pad; } wok__attr_act;
+typedef struct { double p; uint32_t stream; uint32_t pad; } wok__attr_dropout;
+typedef struct { int32_t interleaved; int32_t inverse; } wok__attr_rope;  /* inverse: rotate by -pos (the VJP) */
+typedef struct { double scale, dropout; uint32_t stream; uint32_t pad; } wok__attr_attention;
+typedef struct { wok__attr_attention a; int64_t heads, keys; int32_t dtype; int32_t pad; } wok__attr_attention_mask;
+
+/* Inputs and outputs of the fused operators (T rows, C columns):
+ *   softmax(x) -> y                       softmax_bwd(dy, y) -> dx       (log_softmax the same; y is an ordinary output, so
+ *                                         no by-product is needed)
+ *   layer_norm(x, gain[, bias]) -> y, mean[rows], rstd[rows]
+ *   layer_norm_bwd(dy, x, gain, mean, rstd) -> dx, dgain, dbias
+ *   rms_norm(x, gain) -> y, rstd          rms_norm_bwd(dy, x, gain, rstd) -> dx, dgain
+ *   activation(x) -> y                    activation_bwd(dy, x) -> dx
+ *   gated(gate, up) -> y                  gated_bwd(dy, gate, up) -> dgate, dup
+ *   dropout(x) -> y                       (its VJP is dropout of dy with the same stream)
+ *   rope(x, pos, freq) -> y               (its VJP is rope with inverse flipped)
+ *   linear(x [...,I], w [O,I][, b [O]]) -> y [...,O]   (its VJP is matmul and sum_to)
+ *   attention(q, k, v, lo, hi, seq, row) -> o, lse [Tq, H]
+ *   attention_bwd(do, q, k, v, lo, hi, seq, row, o, lse) -> dq, dk, dv
+ *   attention_mask(lo, hi, seq, row) -> m [heads, Tq, keys] of attr.dtype: the factor 0 or 1/(1-p) by which attention's
+ *                                         dropout multiplies each probability, 0 outside [lo, hi) (for `expand`; no gradient)
+ *   xent(logits, labels) -> loss [T], lse [T]          xent_bwd(dloss [T], logits, labels, lse) -> dlogits
+ *   linear_xent(x, w, labels[, b]) -> loss [T], lse [T]
+ *   linear_xent_bwd(dloss, x, w, labels, lse[, b]) -> dx, dw[, db]
+ *   linear_xent_both(dloss, x, w, labels[, b]) -> loss, lse, dx, dw[, db]   (made by a rewrite: logits computed once)
+ * lse is the natural log of the sum of exponentials (of the masked, scaled scores); -inf for a row that sees nothing.
+ * mean, rstd and lse are by-products: only backward operators read them, and `expand` recomputes them from the primal inputs
+ * (attention_bwd's expand recomputes o as well). Absent optional inputs are left out, so nin tells. layer_norm without bias:
+ * dbias is still an output of layer_norm_bwd (its VJP caller ignores it). */
+#endif

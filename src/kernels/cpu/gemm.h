@@ -1,0 +1,86 @@
+/* kernels/cpu/gemm.h - matrix products of the CPU: one description, a plan made from it, and the engines behind it.
+ *
+ * C[M,N] (+)= A B (+ bias), A [M,K] (ta: stored [K,M]), B [K,N] (tb: stored [N,K]), all row-major with a row pitch.
+ *
+ * A plan cuts the result into tiles by the shape alone; tiles run on the context's threads and never share an element of C,
+ * and K is always walked in the same pieces. So the bits do not depend on the number of threads. They may depend on the engine.
+ *
+ * An engine either computes whole tiles from the matrices as they lie (pack is NULL: oneDNN), or has B packed into panels
+ * first: once for all tiles ("shared", in slabs of bounded size), or by each tile for itself when there is one row of tiles.
+ * A new engine (other types, AMX) is one more table row in gemm_engines.c. */
+#ifndef WOK_KERNELS_CPU_GEMM_H
+#define WOK_KERNELS_CPU_GEMM_H
+#include "base/base.h"
+#include "tensor/tensor.h"
+
+typedef struct wok__gemm {
+  wok_dtype in, out;       /* of A and B; of C and bias */
+  int64_t M, N, K, batch;
+  bool ta, tb;
+  int64_t lda, ldb, ldc;   /* row pitch of the matrix as it is stored, in elements */
+  int64_t sa, sb, sc;      /* from one matrix of the batch to the next, in elements; 0: the same one again (not for C) */
+  bool beta;               /* C += instead of C = */
+  bool bias;               /* bias[N] is added to every row */
+} wok__gemm;
+
+/* One piece of work of an engine: rows [m0,m1), columns [n0,n1), products over [k0,k1). */
+typedef struct wok__gemm_tile {
+  const wok__gemm *g;
+  const void *a, *b;       /* of this batch entry, whole */
+  void *c;
+  const void *bias;        /* NULL: none */
+  int64_t m0, m1, n0, n1, k0, k1;
+  bool add;                /* onto what is in C */
+  const void *packed;      /* slab that holds k0..k1 and these columns; NULL: pack in ws */
+  int64_t slab_n0, slab_n1; /* columns of the slab */
+  void *ws;                /* of this worker, 64-byte aligned */
+} wok__gemm_tile;
+
+typedef struct wok__gemm_engine {
+  const char *name;
+  wok__isa isa;
+  wok_dtype in, out;
+  int64_t mr, nr;          /* grain of rows and columns */
+  int64_t kc;              /* longest piece of K */
+  /* Packs rows k0..k1 of B, panels [p0,p1) of nr columns of the slab [n0,n1), into the slab at dst. NULL: no packing. */
+  void (*pack)(const wok__gemm *g, const void *b, int64_t k0, int64_t k1, int64_t n0, int64_t n1, int64_t p0, int64_t p1,
+               void *dst);
+  void (*tile)(const wok__gemm_tile *t);
+  /* C = A B^T for few rows of A: streams the rows of B once, nothing is packed. NULL: tile does it. */
+  void (*dots)(const wok__gemm_tile *t);
+} wok__gemm_engine;
+
+/* How a product will be computed. A plan serves every M and K up to those it was made for: set g.M or g.K (the last,
+   shorter chunk of a loop) in a copy; tiles and slabs keep their sizes. */
+typedef struct wok__gemm_plan {
+  wok__gemm g;
+  const wok__gemm_engine *engine;
+  bool dots;
+  int64_t tm, tn;          /* rows and columns of a tile */
+  int64_t group;           /* batch entries per piece of pool work */
+  int64_t slab_k, slab_n;  /* extent of what is packed at once; 0: tiles pack for themselves */
+  int64_t shared_bytes, worker_bytes;
+} wok__gemm_plan;
+
+/* The engines of this build, best first; i-th or NULL past the end. */
+const wok__gemm_engine *wok__gemm_engine_at(int64_t i);
+/* The engine for g in this context: the first whose ISA and types fit. NULL: none (other types). */
+const wok__gemm_engine *wok__gemm_engine_for(const wok_ctx *c, const wok__gemm *g);
+
+/* Plans g on an engine. g's sizes are valid (see wok__gemm_fits). */
+void wok__gemm_plan_on(wok__gemm_plan *p, const wok__gemm_engine *e, const wok__gemm *g);
+/* The same on the context's engine; false: none has these types. */
+bool wok__gemm_plan_for(wok__gemm_plan *p, const wok_ctx *c, const wok__gemm *g);
+int64_t wok__gemm_scratch(const wok__gemm_plan *p, int threads);
+/* What any engine of this build may need for g: for kernel rows, whose scratch() does not see the context. */
+int64_t wok__gemm_scratch_any(const wok__gemm *g, int threads);
+
+/* Computes. scratch: 64-byte aligned, wok__gemm_scratch bytes. */
+void wok__gemm_run(wok_ctx *c, const wok__gemm_plan *p, const void *a, const void *b, void *out, const void *bias, void *scratch);
+/* The same bits on the calling thread alone, from inside a tile of the pool; scratch for one thread. */
+void wok__gemm_run_serial(const wok__gemm_plan *p, const void *a, const void *b, void *out, const void *bias, void *scratch);
+
+/* Pieces of K of an engine's length: equal but for the last, a multiple of 16. */
+int64_t wok__gemm_piece(int64_t K, int64_t kc);
+
+#endif

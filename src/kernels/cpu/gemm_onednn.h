@@ -1,0 +1,18 @@
+/* kernels/cpu/gemm_onednn.h - what the rest sees of oneDNN; none of it exists when built without (WOK_ONEDNN not defined). */
+#ifndef WOK_KERNELS_CPU_GEMM_ONEDNN_H
+#define WOK_KERNELS_CPU_GEMM_ONEDNN_H
+#include "kernels/cpu/gemm.h"
+
+#ifdef WOK_ONEDNN
+extern const wok__gemm_engine wok__gemm_onednn_f32;
+const char *wok__onednn_version(void); /* "2.6.3" */
+
+/* What oneDNN reaches by itself: one matmul primitive over the whole of g (plain layouts, batch 1), prepared once, run
+   with its own `threads` OpenMP threads. */
+typedef struct wok__onednn_whole wok__onednn_whole;
+wok_status wok__onednn_whole_new(wok_ctx *c, wok__onednn_whole **w, const wok__gemm *g, const void *a, const void *b, void *out,
+                                 int threads);
+wok_status wok__onednn_whole_run(wok__onednn_whole *w);
+void wok__onednn_whole_free(wok__onednn_whole *w); /* also gives the caller's OpenMP settings back */
+#endif
+#endif

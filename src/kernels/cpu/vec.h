@@ -1,0 +1,46 @@
+/* kernels/cpu/vec.h - what every file of vector kernels includes after the vocabulary of its ISA.
+ *
+ * A kernel is written once, in a .inc file, over the vocabulary of vec_isa_{avx512,avx2,generic}.h, and compiled by one .c
+ * file per ISA with that ISA's flags. Everything in those files is static or carries the ISA in its name (VEC_NAME), and
+ * they use no inline function of a common header: the linker might keep the copy made for a better machine (spec 07 11).
+ *
+ *   vf, vu, vm   VL floats, VL 32-bit words, a mask of VL lanes
+ *   vf_load_n, vf_store_n   the first n lanes, 0 <= n <= VL; the other lanes read zero, are not written
+ *   vf_fma(a,b,c) = a b + c; vf_fnma = c - a b; rounded once where the machine can, at most twice elsewhere
+ *   vf_max(a,b), vf_min(a,b) give b when either is NaN: a limit stands first, what may be NaN second
+ *   vf_rint      of |a| < 2^22, to nearest even
+ *   vf_scale2(a,n) = a 2^n, n a whole number in [-250, 250]; vf_scale2_near: n in [-127, 127], and -127 gives 0
+ *   vf_split     a = m 2^e, m in [0.75, 1.5), of a positive finite a
+ *   vf_sum, vf_top   over the lanes, halving: a fixed order
+ *   vu_iota4, vu_store4   with counters in lanes as vu_iota4 has them, vu_store4 writes a b c d of counter 0, 1, ... in turn
+ *   MM_ROWS, MM_VECS   the register block of the small matrix products */
+#ifndef WOK_KERNELS_CPU_VEC_H
+#define WOK_KERNELS_CPU_VEC_H
+#include <math.h>
+#include <string.h>
+#include "kernels/kernel.h"
+
+enum {
+  EW_BLOCK = 16384, /* elements of a tile of element-by-element work */
+  ROW_BLOCK = 64,   /* rows whose column sums are one partial sum */
+};
+
+#define MIN_OF(a, b) ((a) < (b) ? (a) : (b))
+#define MAX_OF(a, b) ((a) > (b) ? (a) : (b))
+
+/* The statements for every i in [from, to) in steps of VL; n is VL, and in the last step what is left. */
+#define VECTORS(i, n, from, to, ...)                                                                         \
+  do {                                                                                                       \
+    int64_t i = (from);                                                                                      \
+    for (const int64_t n = VL; i + n <= (to); i += n) { __VA_ARGS__ }                                        \
+    if (i < (to)) {                                                                                          \
+      const int64_t n = (to) - i;                                                                            \
+      __VA_ARGS__                                                                                            \
+    }                                                                                                        \
+  } while (0)
+VFN vf vf_get(const float *p, int64_t n) { return n == VL ? vf_load(p) : vf_load_n(p, n); }
+VFN void vf_put(float *p, vf a, int64_t n) {
+  if (n == VL) vf_store(p, a);
+  else vf_store_n(p, a, n);
+}
+#endif

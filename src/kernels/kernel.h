@@ -1,0 +1,58 @@
+/* kernels/kernel.h - the kernel interface. A kernel is a table row; the planner picks, for each operator of a plan, the row of
+   the highest rank whose ISA is present and whose can_run agrees. Everything is decided and allocated at plan time: `run`
+   allocates nothing, decides nothing by the number of threads, and cannot fail. */
+#ifndef WOK_KERNELS_KERNEL_H
+#define WOK_KERNELS_KERNEL_H
+#include "kernels/attrs.h"
+#include "kernels/oplist.h"
+#include "tensor/tensor.h"
+
+/* What the planner knows when it chooses: types and shapes (data pointers are NULL). */
+typedef struct wok__kdesc {
+  wok__opid op;
+  int nin, nout;
+  const wok__arr *in, *out;
+  const void *attr;
+} wok__kdesc;
+
+typedef struct wok__kcall {
+  wok_ctx *c;         /* for wok__pool_run */
+  int nin, nout;
+  const wok__arr *in;
+  const wok__arr *out;
+  const void *attr;
+  void *prep;         /* from prepare */
+  void *scratch;      /* 64-byte aligned, contents arbitrary */
+  uint32_t accumulate; /* bit i: out[i] += result instead of out[i] = result (only bits of the row's can_accumulate) */
+  uint32_t unused;    /* bit i: nobody reads out[i]; it may be left unwritten (its data may be NULL) */
+  uint64_t seed, tick; /* of the run, for random operators: key = wok__philox_subkey(seed, tick, stream) */
+} wok__kcall;
+
+typedef struct wok__kernel {
+  const char *name;   /* "ref", "onednn", "avx512" ... */
+  wok__opid op;
+  wok_dtype dtype;    /* of the first floating-point output or input (see wok__kdesc_dtype) */
+  wok__isa isa;       /* least level needed */
+  int rank;           /* reference rows: 0 */
+  uint32_t can_accumulate; /* bit i: out[i] may be accumulated into */
+  bool (*can_run)(const wok__kdesc *d);                    /* NULL: always */
+  int64_t (*scratch)(const wok__kdesc *d, int threads);    /* bytes; NULL: none */
+  wok_status (*prepare)(wok_ctx *c, const wok__kdesc *d, void **prep, int64_t *bytes); /* NULL: nothing to prepare */
+  void (*release)(void *prep);
+  void (*run)(const wok__kcall *k);
+} wok__kernel;
+
+/* The floating type an operator computes in: the first F32/F64 among outputs, then inputs; else the type of out 0. */
+wok_dtype wok__kdesc_dtype(const wok__kdesc *d);
+/* The best row; reference: rank 0 rows only. NULL when there is none (a type without kernels). */
+const wok__kernel *wok__kernel_find(const wok_ctx *c, const wok__kdesc *d, bool reference);
+/* All rows for an operator, for tests: i-th row or NULL past the end. */
+const wok__kernel *wok__kernel_at(wok__opid op, int64_t i);
+
+/* Every file of kernels exports one table, listed in kernels/table.c. */
+typedef struct wok__kernel_table { const wok__kernel *rows; int64_t count; } wok__kernel_table;
+
+/* Random numbers of element i of an operator: philox(ctr = {i/4 low, i/4 high, 0, 0}, subkey)[i % 4].
+   Uniform: (u >> 8) * 2^-24 in f32, (u + 0.5) * 2^-32 in f64; dropout keeps where u >= p * 2^32 (as uint64 comparison).
+   Attention dropout of key j for query row: philox(ctr = {(j - lo)/4, row, head, seq}, subkey)[(j - lo) % 4]. */
+#endif

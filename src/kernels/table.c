@@ -1,0 +1,49 @@
+/* The kernel tables by name, and the choice among their rows. */
+#include "kernels/kernel.h"
+
+#define TABLES_ALL(X) X(ref_primitives) X(ref_fused) X(cpu_gemm) X(cpu_vec_generic)
+#ifdef WOK_X86
+#define TABLES(X) TABLES_ALL(X) X(cpu_vec_avx2) X(cpu_vec_avx512)
+#else
+#define TABLES(X) TABLES_ALL(X)
+#endif
+
+#define DECLARE(name) extern const wok__kernel_table wok__kernels_##name;
+TABLES(DECLARE)
+#undef DECLARE
+
+static const wok__kernel_table *const tables[] = {
+#define ROW(name) &wok__kernels_##name,
+    TABLES(ROW)
+#undef ROW
+};
+
+wok_dtype wok__kdesc_dtype(const wok__kdesc *d) {
+  for (int i = 0; i < d->nout; i++)
+    if (wok__is_float(d->out[i].dtype)) return d->out[i].dtype;
+  for (int i = 0; i < d->nin; i++)
+    if (wok__is_float(d->in[i].dtype)) return d->in[i].dtype;
+  return d->nout ? d->out[0].dtype : d->nin ? d->in[0].dtype : WOK_F32;
+}
+
+const wok__kernel *wok__kernel_at(wok__opid op, int64_t i) {
+  for (int64_t t = 0; t < WOK__COUNT(tables); t++)
+    for (int64_t r = 0; r < tables[t]->count; r++)
+      if (tables[t]->rows[r].op == op && i-- == 0) return &tables[t]->rows[r];
+  return NULL;
+}
+
+const wok__kernel *wok__kernel_find(const wok_ctx *c, const wok__kdesc *d, bool reference) {
+  const wok__kernel *best = NULL;
+  wok_dtype type = wok__kdesc_dtype(d);
+  wok__isa isa = wok__ctx_isa(c);
+  for (int64_t t = 0; t < WOK__COUNT(tables); t++)
+    for (int64_t r = 0; r < tables[t]->count; r++) {
+      const wok__kernel *k = &tables[t]->rows[r];
+      if (k->op != d->op || k->dtype != type || k->isa > isa || (reference && k->rank > 0)) continue;
+      if (best && best->rank >= k->rank) continue;
+      if (k->can_run && !k->can_run(d)) continue;
+      best = k;
+    }
+  return best;
+}
