@@ -53,6 +53,8 @@ WOK_API wok_status wok_model_depth(wok_ctx *c, wok_model_config *cfg, int64_t de
 /* Sets an option by its Hugging Face name, for all layers or for one ("layer.3/num_key_value_heads=2", "hidden_dropout=0.1",
    "norm=rms"); unknown names: NOTFOUND lists them. */
 WOK_API wok_status wok_model_set(wok_ctx *c, wok_model_config *cfg, const char *assignment);
+/* The i-th option's name and one line about it (doc may be NULL), for help texts; NULL past the last. */
+WOK_API const char *wok_model_option(int64_t i, const char **doc);
 WOK_API wok_status wok_model_check(wok_ctx *c, const wok_model_config *cfg); /* sizes fit each other and are not absurd */
 WOK_API int64_t wok_model_config_params(const wok_model_config *cfg);        /* parameters, without building anything */
 WOK_API void wok_model_config_free(wok_model_config *cfg);                   /* the layer list */

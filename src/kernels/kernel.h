@@ -53,6 +53,8 @@ const wok__kernel *wok__kernel_at(wok__opid op, int64_t i);
 typedef struct wok__kernel_table { const wok__kernel *rows; int64_t count; } wok__kernel_table;
 
 /* Random numbers of element i of an operator: philox(ctr = {i/4 low, i/4 high, 0, 0}, subkey)[i % 4].
+   The subkey's low 32 bits are key[0]. Normal (Box-Muller, in double, rounded once): elements 2j and 2j+1, with words u and v,
+   are r cos t and r sin t with r = sqrt(-2 ln((u + 0.5) 2^-32)) and t = 2 pi (v + 0.5) 2^-32.
    Uniform: (u >> 8) * 2^-24 in f32, (u + 0.5) * 2^-32 in f64; dropout keeps where u >= p * 2^32 (as uint64 comparison).
    Attention dropout of key j for query row: philox(ctr = {(j - lo)/4, row, head, seq}, subkey)[(j - lo) % 4]. */
 #endif

@@ -9,7 +9,7 @@ enum { BETA1, BETA2, EPS };
 static void run_adamw(const wok__chunk *k) {
   double beta1 = k->number[BETA1], beta2 = k->number[BETA2], t = (double)k->step;
   float b1 = (float)beta1, c1 = (float)(1 - beta1), b2 = (float)beta2, c2 = (float)(1 - beta2);
-  float step = (float)(k->lr / (1 - pow(beta1, t))), keep = (float)(1 - k->lr * k->decay);
+  float step = (float)(k->lr / (1 - pow(beta1, t))), decay = (float)(k->lr * k->decay);
   float unbias = (float)(1 / sqrt(1 - pow(beta2, t))), eps = (float)k->number[EPS], scale = (float)k->grad_scale;
   float *restrict p = k->param, *restrict m = k->state[0], *restrict v = k->state[1];
   const float *restrict grad = k->grad;
@@ -17,7 +17,7 @@ static void run_adamw(const wok__chunk *k) {
     float g = grad[i] * scale;
     m[i] = b1 * m[i] + c1 * g;
     v[i] = b2 * v[i] + c2 * (g * g);
-    p[i] = p[i] * keep - step * (m[i] / (sqrtf(v[i]) * unbias + eps));
+    p[i] -= step * (m[i] / (sqrtf(v[i]) * unbias + eps)) + decay * p[i];
   }
 }
 

@@ -25,6 +25,8 @@ enum {
   ROW_BLOCK = 64,   /* rows whose column sums are one partial sum */
 };
 
+typedef void (*tile_fn)(void *arg, int64_t tile, int worker);
+
 #define MIN_OF(a, b) ((a) < (b) ? (a) : (b))
 #define MAX_OF(a, b) ((a) > (b) ? (a) : (b))
 

@@ -1,0 +1,11 @@
+/* kernels/cpu/vec_avx2.c - the vector kernels for AVX2: everything but attention. */
+#include "kernels/cpu/vec_isa_avx2.h"
+#include "kernels/cpu/vec.h"
+#include "kernels/cpu/vec_math.inc"
+#include "kernels/cpu/vec_elementwise.inc"
+#include "kernels/cpu/vec_shape.inc"
+#include "kernels/cpu/vec_reduce.inc"
+#include "kernels/cpu/vec_norm.inc"
+#include "kernels/cpu/vec_random.inc"
+#include "kernels/cpu/vec_rope.inc"
+#include "kernels/cpu/vec_table.inc"
