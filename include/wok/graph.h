@@ -90,14 +90,14 @@ WOK_API wok_val *wok_select(wok_val *cond, wok_val *a, wok_val *b); /* cond bool
 WOK_API wok_val *wok_cast(wok_val *x, wok_dtype t);
 WOK_API wok_val *wok_stop_grad(wok_val *x);
 
-/* ---- shape ---- */
+/* ---- shape: an axis below 0 counts from the end (-1 is the last) ---- */
 WOK_API wok_val *wok_reshape(wok_val *x, wok_shape s); /* one size may be -1 */
 WOK_API wok_val *wok_permute(wok_val *x, const int *axes); /* out dim i = in dim axes[i] */
 WOK_API wok_val *wok_broadcast_to(wok_val *x, wok_shape s);
 WOK_API wok_val *wok_sum_to(wok_val *x, wok_shape s); /* the transpose of broadcast_to */
 WOK_API wok_val *wok_slice(wok_val *x, int axis, int64_t start, int64_t stop);
 WOK_API wok_val *wok_pad(wok_val *x, int axis, int64_t before, int64_t after); /* with zeros */
-WOK_API wok_val *wok_concat(wok_val *const *x, int n, int axis);
+WOK_API wok_val *wok_concat(wok_val *const *x, int n, int axis); /* n at least 1 */
 WOK_API wok_val *wok_sum(wok_val *x);  /* all elements -> scalar */
 WOK_API wok_val *wok_mean(wok_val *x);
 WOK_API wok_val *wok_sum_axis(wok_val *x, int axis, bool keep);

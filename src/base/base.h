@@ -28,7 +28,7 @@
 /* Keeps the message (one line) in the context and returns s, so that `return wok__fail(c, WOK_IO, "...")` reads well.
    c may be NULL. */
 wok_status wok__fail(wok_ctx *c, wok_status s, const char *fmt, ...) WOK__PRINTF(3, 4);
-/* The same with errno's text appended; ENOSPC/EDQUOT -> NOSPACE, ENOENT -> NOTFOUND, ENOMEM -> NOMEM, otherwise IO. */
+/* The same with errno's text appended; ENOSPC/EDQUOT/EFBIG -> NOSPACE, ENOENT -> NOTFOUND, ENOMEM -> NOMEM, otherwise IO. */
 wok_status wok__fail_errno(wok_ctx *c, int err, const char *fmt, ...) WOK__PRINTF(3, 4);
 wok_status wok__nomem(wok_ctx *c, int64_t bytes);
 /* Puts "prefix: " before the message kept so far. */

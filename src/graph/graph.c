@@ -35,6 +35,7 @@ const char *wok_graph_message(const wok_graph *g) { return g->message; }
 wok_ctx *wok__graph_ctx(const wok_graph *g) { return g->c; }
 wok__arena *wok__graph_arena(wok_graph *g) { return g->arena; }
 uint32_t wok__next_stream(wok_graph *g) { return g->next_stream++; }
+int64_t wok__next_slot(wok_graph *g) { return g->ninputs++; }
 
 wok_graph *wok_val_graph(const wok_val *v) { return v->g; }
 wok_dtype wok_val_dtype(const wok_val *v) { return v->dtype; }

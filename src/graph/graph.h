@@ -79,6 +79,7 @@ wok_val *wok__poison(wok_graph *g, wok_status s, const char *fmt, ...) WOK__PRIN
 wok_val *wok__poison_of(wok_graph *g); /* the poison value, without a message of its own */
 void wok__out(wok__node *n, int i, wok_dtype t, wok_shape s); /* for infer */
 uint32_t wok__next_stream(wok_graph *g);
+int64_t wok__next_slot(wok_graph *g); /* of an input */
 wok_ctx *wok__graph_ctx(const wok_graph *g);
 wok__arena *wok__graph_arena(wok_graph *g);
 /* Broadcasts a and b to their common shape (NumPy), poison when there is none. */

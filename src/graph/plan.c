@@ -129,7 +129,8 @@ void wok_plan_free(wok_plan *p) {
 wok_status wok_plan_bind(wok_plan *p, const wok_val *input, const void *data) {
   if (wok_is_poison(input) || input->node->op->id != WOK__OP_input || input->g != p->g)
     return wok__fail(p->c, WOK_INVALID, "%s: bind takes an input of the plan's graph", p->name);
-  p->bound[((const wok__attr_input *)input->node->attr)->slot] = data;
+  int64_t slot = ((const wok__attr_input *)input->node->attr)->slot;
+  if (slot < p->ninputs) p->bound[slot] = data; /* a later input cannot be in the plan */
   return WOK_OK;
 }
 

@@ -1,6 +1,7 @@
 /* Configurations: presets, what is left open, whether sizes fit each other, how many parameters there are. */
 #include <math.h>
 #include <string.h>
+#include "graph/graph.h"
 #include "models/models.h"
 
 /* ---- presets ----
@@ -74,8 +75,7 @@ wok_block wok__block_of(const wok_model_config *cfg, int64_t layer) {
   bool known = hidden > 0 && hidden <= INT32_MAX; /* any number may stand here before it is checked */
   if (!b.kv_heads) b.kv_heads = b.heads;
   if (!b.head_dim && b.heads > 0 && known) b.head_dim = hidden / b.heads;
-  if (!b.intermediate && known) b.intermediate = b.gated ? (8 * hidden + 2) / 3 : 4 * hidden;
-  if (b.gated && known && b.intermediate == (8 * hidden + 2) / 3) b.intermediate = (b.intermediate + 63) / 64 * 64;
+  if (!b.intermediate && known) b.intermediate = b.gated ? ((8 * hidden + 2) / 3 + 63) / 64 * 64 : 4 * hidden;
   if (b.norm == WOK_NORM_RMS) b.norm_bias = false;
   if (!b.rope) {
     b.rope_theta = 10000;
@@ -136,11 +136,12 @@ wok_status wok_model_config_copy(wok_ctx *c, wok_model_config *to, const wok_mod
 static wok_status check_block(wok_ctx *c, const wok_model_config *cfg, int64_t layer) {
   char where[24] = "";
   if (layer >= 0) (void)wok__snprintf(where, (int64_t)sizeof where, "layer.%lld: ", (long long)layer);
+  const wok_block *raw = layer >= 0 ? &cfg->layer[layer] : &cfg->defaults;
   const wok_block b = wok__block_of(cfg, layer);
   if (b.heads % b.kv_heads != 0)
     return wok__fail(c, WOK_INVALID, "%snum_attention_heads %lld is no multiple of num_key_value_heads %lld", where,
                      (long long)b.heads, (long long)b.kv_heads);
-  if (b.head_dim < 1 || (!(layer >= 0 && cfg->layer ? cfg->layer[layer] : cfg->defaults).head_dim && cfg->hidden_size % b.heads != 0))
+  if (!raw->head_dim && cfg->hidden_size % b.heads != 0)
     return wok__fail(c, WOK_INVALID, "%shidden_size %lld is no multiple of num_attention_heads %lld: give head_dim", where,
                      (long long)cfg->hidden_size, (long long)b.heads);
   if (b.heads * b.head_dim > 1 << 20)

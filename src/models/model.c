@@ -125,6 +125,15 @@ wok_status wok_cache_new(const wok_model *m, wok_cache **out, int64_t slots, int
     if (!wok__mul(2 * rows, b->kv_heads * b->head_dim * wok_dtype_size(m->dtype), &bytes) || !wok__add(total, bytes, &total))
       return wok__fail(c, WOK_LIMIT, "a cache of %lld rows is too large", (long long)rows);
   }
+  wok_machine machine;
+  wok__machine_base(c, &machine);
+  if (machine.memory > 0 && total > machine.memory) {
+    char need[32], have[32];
+    wok__format_size(need, (int64_t)sizeof need, total);
+    wok__format_size(have, (int64_t)sizeof have, machine.memory);
+    return wok__fail(c, WOK_LIMIT, "a cache of %lld sequences of %lld tokens needs %s; this machine has %s", (long long)slots,
+                     (long long)capacity, need, have);
+  }
   wok_cache *k = wok__calloc(1, (int64_t)sizeof *k);
   if (!k) return wok__nomem(c, (int64_t)sizeof *k);
   *k = (wok_cache){.slots = slots, .capacity = capacity, .bytes = total, .dtype = m->dtype};

@@ -56,6 +56,8 @@ typedef struct wok__family {
   wok_outputs (*forward)(wok__scope *s, const wok_model_config *cfg, const wok_batch *b);
 } wok__family;
 const wok__family *wok__family_find(const char *name); /* NULL: there is none */
+const wok__family *wok__family_of_type(const char *model_type);
+const wok__family *wok__family_at(int64_t i); /* NULL past the last */
 wok_outputs wok__gpt_forward(wok__scope *s, const wok_model_config *cfg, const wok_batch *b);
 
 struct wok_cache {
@@ -67,7 +69,7 @@ struct wok_cache {
 
 /* ---- tensors in files (tensors.c) ---- */
 typedef struct wok__tensor {
-  const char *name, *short_name; /* in the file; without the prefix that some files leave out, or NULL */
+  const char *name;              /* in the file */
   int64_t param;                 /* number of the parameter that it is, or is rows of */
   int64_t offset, count;         /* elements in the slab */
   wok_shape shape;               /* in the file */
@@ -77,20 +79,20 @@ typedef struct wok__tensor {
 wok_status wok__tensors_list(wok_ctx *c, wok__arena *a, const char *type, const wok_model_config *cfg, const wok__params *p,
                              wok__tensor **t, int64_t *n);
 bool wok__tensor_ignored(const char *type, const char *name); /* a buffer of the program that wrote the file, no weight */
-/* The name in a file of that type of an unsplit parameter (the head, the embedding). NULL: no memory */
-const char *wok__tensor_name(wok__arena *a, const char *type, const char *param);
+const char *wok__tensor_name(const char *type, const char *param); /* of a parameter that is one tensor and in no layer */
+const char *wok__tensor_prefix(const char *type); /* that some files leave out of every name but the head's; "" for none */
 
-/* One or more safetensors files that hold one model. */
+/* ---- weights (weights.c): the one or more safetensors files that hold a model ---- */
 typedef struct wok__weights wok__weights;
-wok_status wok__weights_open(wok_ctx *c, wok__weights **w, const char *dir);
-wok_status wok__weights_of(wok_ctx *c, wok__weights **w, const char *const *paths, int64_t n);
+wok_status wok__weights_open(wok_ctx *c, wok__weights **w, const char *dir); /* model.safetensors, or what its index names */
+wok_status wok__weights_open_file(wok_ctx *c, wok__weights **w, const char *path);
 void wok__weights_close(wok__weights *w);
-bool wok__weights_has(const wok__weights *w, const char *type, const char *name);
-bool wok__weights_same(const wok__weights *w, const char *type, const char *a, const char *b); /* bit for bit */
+/* What the file has for an output head: nothing, the embedding once more, or a matrix of its own. */
+typedef enum wok__head { WOK__HEAD_ABSENT, WOK__HEAD_COPY, WOK__HEAD_OWN } wok__head;
+wok__head wok__weights_head(const wok__weights *w, const char *type);
 /* Fills the slab. MISMATCH lists what is missing, unexpected or misshapen; NONFINITE names tensor and element. */
-wok_status wok__weights_read(wok_ctx *c, wok__weights *w, const char *type, const wok_model_config *cfg, const wok__params *p,
-                             wok_dtype t, void *slab);
-/* Writes the slab as `path`. */
+wok_status wok__weights_read(wok_ctx *c, const wok__weights *w, const char *type, const wok_model_config *cfg,
+                             const wok__params *p, wok_dtype t, void *slab);
 wok_status wok__weights_write(wok_ctx *c, const char *path, const char *type, const wok_model_config *cfg, const wok__params *p,
                               wok_dtype t, const void *slab);
 

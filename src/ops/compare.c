@@ -29,7 +29,10 @@ BUILD(equal)
 
 #define ORDER_CASES(name)                                                                                    \
   static const wok__op_case name##_cases[] = {                                                               \
-      {.inputs = "f[4,8] f[4,8]", .build = build_##name, .bad = "f[2,3] f[2,4]", .message = "sizes 3 and 4 differ"},        \
+      {.inputs = "f[4,8] f[4,8]",                                                                            \
+       .build = build_##name,                                                                                \
+       .bad = "f[2,3] f[2,4]",                                                                               \
+       .message = "sizes 3 and 4 differ"},                                                                   \
       {.inputs = "i<3[3,17] i<3[17]", .build = build_##name, .bad = "f[3] i<5[3]", .message = "differ"},     \
       {.inputs = "f[3,1] f[]", .build = build_##name},                                                       \
       {.inputs = "f[] f[]", .build = build_##name},                                                          \
@@ -38,7 +41,10 @@ BUILD(equal)
 ORDER_CASES(less)
 ORDER_CASES(less_equal)
 static const wok__op_case equal_cases[] = {
-    {.inputs = "f[4,8] f[4,8]", .build = build_equal, .bad = "f[2,3] f[2,4]", .message = "sizes 3 and 4 differ"},
+    {.inputs = "f[4,8] f[4,8]",
+     .build = build_equal,
+     .bad = "f[2,3] f[2,4]",
+     .message = "sizes 3 and 4 differ"},
     {.inputs = "i<3[3,17] i<3[17]", .build = build_equal, .bad = "b[3] i<5[3]", .message = "differ"},
     {.inputs = "b[17] b[17]", .build = build_equal},
     {.inputs = "f[] f[]", .build = build_equal},
@@ -76,10 +82,11 @@ static bool infer_select(wok__node *n) {
   const wok_val *cond = n->in[0], *a = n->in[1], *b = n->in[2];
   if (cond->dtype != WOK_BOOL) return wok__node_fail(n, "the condition is bool (cond %s)", WOK__TEXT(cond));
   if (a->dtype != b->dtype)
-    return wok__node_fail(n, "types %s and %s differ (a %s, b %s)", wok_dtype_name(a->dtype), wok_dtype_name(b->dtype),
-                          WOK__TEXT(a), WOK__TEXT(b));
+    return wok__node_fail(n, "types %s and %s differ (a %s, b %s)", wok_dtype_name(a->dtype),
+                          wok_dtype_name(b->dtype), WOK__TEXT(a), WOK__TEXT(b));
   if (!wok__shape_eq(&a->shape, &b->shape) || !wok__shape_eq(&a->shape, &cond->shape))
-    return wok__node_fail(n, "shapes differ (cond %s, a %s, b %s)", WOK__TEXT(cond), WOK__TEXT(a), WOK__TEXT(b));
+    return wok__node_fail(n, "shapes differ (cond %s, a %s, b %s)", WOK__TEXT(cond), WOK__TEXT(a),
+                          WOK__TEXT(b));
   wok__out(n, 0, a->dtype, a->shape);
   return true;
 }
@@ -97,9 +104,15 @@ static int build_select(wok_graph *g, wok_val *const *in, wok_val **out) {
   return 1;
 }
 static const wok__op_case select_cases[] = {
-    {.inputs = "b[4,8] f[4,8] f[4,8]", .build = build_select, .bad = "f[3] f[3] f[3]", .message = "the condition is bool"},
+    {.inputs = "b[4,8] f[4,8] f[4,8]",
+     .build = build_select,
+     .bad = "f[3] f[3] f[3]",
+     .message = "the condition is bool"},
     {.inputs = "b[3,1] f[17] f[3,17]", .build = build_select, .bad = "b[3] f[3] i<5[3]", .message = "differ"},
-    {.inputs = "b[] i<5[3] i<5[3]", .build = build_select, .bad = "b[2] f[3] f[3]", .message = "sizes 2 and 3 differ"},
+    {.inputs = "b[] i<5[3] i<5[3]",
+     .build = build_select,
+     .bad = "b[2] f[3] f[3]",
+     .message = "sizes 2 and 3 differ"},
     {.inputs = "b[3,1] f[] f[2]", .build = build_select},
     {.inputs = "b[17] b[17] b[17]", .build = build_select},
     {.inputs = "b[0] f[0] f[0]", .build = build_select},
@@ -164,7 +177,8 @@ const wok__op wok__op_cast = {
     .infer = infer_cast,
     .vjp = vjp_cast,
     WOK__CASES(cast_cases),
-    .doc = "Another type: to integers towards zero, NaN to 0, too large to the nearest; to bool: is not zero.",
+    .doc =
+        "Another type: to integers towards zero, NaN to 0, too large to the nearest; to bool: is not zero.",
 };
 
 /* ---- stop_grad ---- */

@@ -10,7 +10,8 @@ static wok__attr_range range_of(wok_buffer *b, int64_t offset, wok_shape s) {
 static bool infer_range(wok__node *n, const wok__attr_buffer *at, const wok_shape *s) {
   if (!at->buffer) return wok__node_fail(n, "there is no buffer");
   if (!wok__shape_ok(s))
-    return wok__node_fail(n, "a shape has up to %d sizes, none negative, with a product below 2^56", WOK_MAX_DIMS);
+    return wok__node_fail(n, "a shape has up to %d sizes, none negative, with a product below 2^56",
+                          WOK_MAX_DIMS);
   int64_t count = wok__shape_count(s), end;
   if (at->offset >= 0 && wok__add(at->offset, count, &end) && end <= at->buffer->count) return true;
   return wok__node_fail(n, "%lld elements from %lld on do not lie in buffer %s of %lld", (long long)count,
@@ -55,7 +56,10 @@ static int build_load(wok_graph *g, wok_val *const *in, wok_val **out) {
   return 1;
 }
 static const wok__op_case load_cases[] = {
-    {.inputs = "f[3,6]", .build = build_load, .bad = "f[19]", .message = "19 elements from 2 on do not lie in buffer case of 20"},
+    {.inputs = "f[3,6]",
+     .build = build_load,
+     .bad = "f[19]",
+     .message = "19 elements from 2 on do not lie in buffer case of 20"},
     {.inputs = "f[]", .build = build_load},
     {.inputs = "f[0]", .build = build_load},
 };
@@ -105,12 +109,18 @@ static int build_accumulate(wok_graph *g, wok_val *const *in, wok_val **out) {
   return 1;
 }
 static const wok__op_case store_cases[] = {
-    {.inputs = "f[3,5]", .build = build_store, .bad = "f[3,7]", .message = "21 elements from 0 on do not lie in buffer case of 20"},
+    {.inputs = "f[3,5]",
+     .build = build_store,
+     .bad = "f[3,7]",
+     .message = "21 elements from 0 on do not lie in buffer case of 20"},
     {.inputs = "b[17]", .build = build_store_bool, .bad = "f[17]", .message = "buffer case holds bool"},
     {.inputs = "f[]", .build = build_store},
 };
 static const wok__op_case accumulate_cases[] = {
-    {.inputs = "f[3,5]", .build = build_accumulate, .bad = "f[3,6]", .message = "18 elements from 3 on do not lie in buffer case of 20"},
+    {.inputs = "f[3,5]",
+     .build = build_accumulate,
+     .bad = "f[3,6]",
+     .message = "18 elements from 3 on do not lie in buffer case of 20"},
     {.inputs = "f[1]", .build = build_accumulate, .bad = "b[4]", .message = "adds f32, f64, i32 or i64"},
     {.inputs = "f[]", .build = build_accumulate},
 };
@@ -172,8 +182,14 @@ static int build_store_rows(wok_graph *g, wok_val *const *in, wok_val **out) {
 }
 static const wok__op_case store_rows_cases[] = {
     {.inputs = "i<6[3] f[3,5]", .build = build_store_rows, .bad = "i<6[3] f[2,5]", .message = "rows are"},
-    {.inputs = "i<8[7] f[7,2,3]", .build = build_store_rows, .bad = "f[3] f[3,5]", .message = "the index is i32[n]"},
-    {.inputs = "i<6[1] f[1]", .build = build_store_rows, .bad = "i<6[3] f[3,17]", .message = "do not lie in buffer case of 80"},
+    {.inputs = "i<8[7] f[7,2,3]",
+     .build = build_store_rows,
+     .bad = "f[3] f[3,5]",
+     .message = "the index is i32[n]"},
+    {.inputs = "i<6[1] f[1]",
+     .build = build_store_rows,
+     .bad = "i<6[3] f[3,17]",
+     .message = "do not lie in buffer case of 80"},
     {.inputs = "i<6[0] f[0,5]", .build = build_store_rows},
 };
 

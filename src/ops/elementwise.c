@@ -42,7 +42,8 @@ static bool infer_affine(wok__node *n) {
   const wok__attr_affine *a = n->attr;
   if (!wok__infer_same(n, WOK__NUMBERS)) return false;
   if (wok__is_float(n->in[0]->dtype)) return true;
-  if (trunc(a->scale) == a->scale && trunc(a->offset) == a->offset && fabs(a->scale) < 0x1p53 && fabs(a->offset) < 0x1p53)
+  if (trunc(a->scale) == a->scale && trunc(a->offset) == a->offset && fabs(a->scale) < 0x1p53 &&
+      fabs(a->offset) < 0x1p53)
     return true;
   return wok__node_fail(n, "%g x + %g is not whole (x %s)", a->scale, a->offset, WOK__TEXT(n->in[0]));
 }
@@ -109,7 +110,10 @@ UNARY_RULE(affine, wok_scale(ct, ((const wok__attr_affine *)n->attr)->scale))
 #define CASES_BINARY(name, kind, wrong, said)                                                                \
   BUILD_BINARY(name)                                                                                         \
   static const wok__op_case name##_cases[] = {                                                               \
-      {.inputs = "f[4,8] " kind "[4,8]", .build = build_##name, .bad = "f[2,3] f[2,4]", .message = "sizes 3 and 4 differ"}, \
+      {.inputs = "f[4,8] " kind "[4,8]",                                                                     \
+       .build = build_##name,                                                                                \
+       .bad = "f[2,3] f[2,4]",                                                                               \
+       .message = "sizes 3 and 4 differ"},                                                                   \
       {.inputs = "f[17] " kind "[17]", .build = build_##name, .bad = "f[3] i<5[3]", .message = "differ"},    \
       {.inputs = "f[3,1,5] " kind "[2,1]", .build = build_##name, .bad = wrong, .message = said},            \
       {.inputs = "f[] " kind "[3]", .build = build_##name},                                                  \

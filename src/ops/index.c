@@ -12,9 +12,11 @@ static bool infer_gather(wok__node *n) {
   if (idx->dtype != WOK_I32) return wok__node_fail(n, "the index is i32 (idx %s)", WOK__TEXT(idx));
   if (x->shape.ndim < 1) return wok__node_fail(n, "a scalar has no rows (x %s)", WOK__TEXT(x));
   if (idx->shape.ndim + x->shape.ndim - 1 > WOK_MAX_DIMS)
-    return wok__node_fail(n, "the result has more than %d axes (x %s, idx %s)", WOK_MAX_DIMS, WOK__TEXT(x), WOK__TEXT(idx));
+    return wok__node_fail(n, "the result has more than %d axes (x %s, idx %s)", WOK_MAX_DIMS, WOK__TEXT(x),
+                          WOK__TEXT(idx));
   for (int i = 1; i < x->shape.ndim; i++) s.dim[s.ndim++] = x->shape.dim[i];
-  if (!wok__shape_ok(&s)) return wok__node_fail(n, "the result is too large (x %s, idx %s)", WOK__TEXT(x), WOK__TEXT(idx));
+  if (!wok__shape_ok(&s))
+    return wok__node_fail(n, "the result is too large (x %s, idx %s)", WOK__TEXT(x), WOK__TEXT(idx));
   wok__out(n, 0, x->dtype, s);
   return true;
 }
@@ -32,8 +34,14 @@ static int build_gather(wok_graph *g, wok_val *const *in, wok_val **out) {
 }
 static const wok__op_case gather_cases[] = {
     {.inputs = "f[5,17] i<5[4]", .build = build_gather, .bad = "f[5,3] f[4]", .message = "the index is i32"},
-    {.inputs = "f[3,2,3] i<5[2,3]", .build = build_gather, .bad = "f[] i<3[2]", .message = "a scalar has no rows"},
-    {.inputs = "f[17] i<17[]", .build = build_gather, .bad = "f[1,1,1,1,1,1] i<2[1,1,1,1]", .message = "more than 8 axes"},
+    {.inputs = "f[3,2,3] i<5[2,3]",
+     .build = build_gather,
+     .bad = "f[] i<3[2]",
+     .message = "a scalar has no rows"},
+    {.inputs = "f[17] i<17[]",
+     .build = build_gather,
+     .bad = "f[1,1,1,1,1,1] i<2[1,1,1,1]",
+     .message = "more than 8 axes"},
     {.inputs = "i<9[3] i<3[17]", .build = build_gather},
     {.inputs = "b[3,2] i<3[1]", .build = build_gather},
     {.inputs = "f[3,2] i<3[0]", .build = build_gather},
@@ -63,13 +71,17 @@ static bool infer_scatter_add(wok__node *n) {
   wok_shape lead = v->shape, s = {.ndim = 1, .dim = {rows}};
   lead.ndim = WOK__MIN(idx->shape.ndim, lead.ndim);
   if (idx->dtype != WOK_I32) return wok__node_fail(n, "the index is i32 (idx %s)", WOK__TEXT(idx));
-  if (!wok__type_in(v->dtype, WOK__NUMBERS)) return wok__node_fail(n, "adds f32, f64, i32 or i64 (v %s)", WOK__TEXT(v));
+  if (!wok__type_in(v->dtype, WOK__NUMBERS))
+    return wok__node_fail(n, "adds f32, f64, i32 or i64 (v %s)", WOK__TEXT(v));
   if (!wok__shape_eq(&lead, &idx->shape))
-    return wok__node_fail(n, "there is not one row for each index (v %s, idx %s)", WOK__TEXT(v), WOK__TEXT(idx));
+    return wok__node_fail(n, "there is not one row for each index (v %s, idx %s)", WOK__TEXT(v),
+                          WOK__TEXT(idx));
   if (v->shape.ndim - lead.ndim >= WOK_MAX_DIMS)
-    return wok__node_fail(n, "the result has more than %d axes (v %s, idx %s)", WOK_MAX_DIMS, WOK__TEXT(v), WOK__TEXT(idx));
+    return wok__node_fail(n, "the result has more than %d axes (v %s, idx %s)", WOK_MAX_DIMS, WOK__TEXT(v),
+                          WOK__TEXT(idx));
   for (int i = lead.ndim; i < v->shape.ndim; i++) s.dim[s.ndim++] = v->shape.dim[i];
-  if (!wok__shape_ok(&s)) return wok__node_fail(n, "cannot make %lld rows (v %s)", (long long)rows, WOK__TEXT(v));
+  if (!wok__shape_ok(&s))
+    return wok__node_fail(n, "cannot make %lld rows (v %s)", (long long)rows, WOK__TEXT(v));
   wok__out(n, 0, v->dtype, s);
   return true;
 }
@@ -86,10 +98,22 @@ static int build_scatter(wok_graph *g, wok_val *const *in, wok_val **out) {
   return 1;
 }
 static const wok__op_case scatter_add_cases[] = {
-    {.inputs = "f[4,17] i<5[4]", .build = build_scatter, .bad = "f[4,3] i<5[3]", .message = "not one row for each index"},
-    {.inputs = "f[17,3] i<3[17]", .build = build_scatter, .bad = "f[4,3] f[4]", .message = "the index is i32"},
-    {.inputs = "f[2,3,2] i<7[2,3]", .build = build_scatter, .bad = "f[2,3,2,1] i<5[2]", .message = "cannot make -1 rows"},
-    {.inputs = "f[] i<5[]", .build = build_scatter, .bad = "b[3] i<3[3]", .message = "adds f32, f64, i32 or i64"},
+    {.inputs = "f[4,17] i<5[4]",
+     .build = build_scatter,
+     .bad = "f[4,3] i<5[3]",
+     .message = "not one row for each index"},
+    {.inputs = "f[17,3] i<3[17]",
+     .build = build_scatter,
+     .bad = "f[4,3] f[4]",
+     .message = "the index is i32"},
+    {.inputs = "f[2,3,2] i<7[2,3]",
+     .build = build_scatter,
+     .bad = "f[2,3,2,1] i<5[2]",
+     .message = "cannot make -1 rows"},
+    {.inputs = "f[] i<5[]",
+     .build = build_scatter,
+     .bad = "b[3] i<3[3]",
+     .message = "adds f32, f64, i32 or i64"},
     {.inputs = "f[3] i<5[]", .build = build_scatter},
     {.inputs = "i<9[3] i<5[3]", .build = build_scatter},
     {.inputs = "f[0,2] i<3[0]", .build = build_scatter},

@@ -1,5 +1,4 @@
 /* Leaves: values without inputs. */
-#include "graph/core.h" /* inputs are counted in the graph */
 #include "ops/primitive.h"
 #include <math.h>
 #include <stdio.h>
@@ -9,15 +8,16 @@ enum { ANY_TYPE = (1u << WOK_DTYPE_COUNT) - 1 };
 
 /* ---- input ---- */
 wok_val *wok_input(wok_graph *g, const char *name, wok_dtype t, wok_shape s) {
-  wok__attr_input a = {.slot = g->ninputs, .result = wok__result(t, s)};
+  wok__attr_input a = {.slot = wok__next_slot(g), .result = wok__result(t, s)};
   snprintf(a.name, sizeof a.name, "%s", name ? name : "");
   wok_val *v = wok__emit(g, WOK__OP_input, NULL, 0, &a, NULL);
   if (wok_is_poison(v)) return v;
-  g->ninputs++;
   return a.name[0] ? wok_named(v, a.name) : v;
 }
 
-static bool infer_input(wok__node *n) { return wok__infer_result(n, &((wok__attr_input *)n->attr)->result, ANY_TYPE); }
+static bool infer_input(wok__node *n) {
+  return wok__infer_result(n, &((wok__attr_input *)n->attr)->result, ANY_TYPE);
+}
 
 const wok__op wok__op_input = {
     .id = WOK__OP_input,

@@ -2,7 +2,9 @@
 #include "ops/primitive.h"
 
 /* ---- matmul ---- */
-typedef struct { int64_t m, k, kb, n; } sizes;
+typedef struct {
+  int64_t m, k, kb, n;
+} sizes;
 
 /* a and b have at least two axes. */
 static sizes sizes_of(const wok_val *a, const wok_val *b, bool ta, bool tb) {
@@ -15,7 +17,8 @@ static bool lead_with(const wok_val *a, const wok_val *b, const wok_val *v, wok_
   int na = a->shape.ndim - 2, nb = b->shape.ndim - 2, n = WOK__MAX(na, nb);
   *out = (wok_shape){.ndim = n + 2};
   for (int i = 0; i < n; i++) {
-    int64_t da = i < n - na ? 1 : a->shape.dim[i - (n - na)], db = i < n - nb ? 1 : b->shape.dim[i - (n - nb)];
+    int64_t da = i < n - na ? 1 : a->shape.dim[i - (n - na)],
+            db = i < n - nb ? 1 : b->shape.dim[i - (n - nb)];
     if (da != db && da != 1 && db != 1) return false;
     out->dim[i] = da == 1 ? db : da;
   }
@@ -53,11 +56,12 @@ static bool infer_matmul(wok__node *n) {
   if (a->shape.ndim < 2 || b->shape.ndim < 2)
     return wok__node_fail(n, "takes matrices (a %s%s, b %s%s)", WOK__TEXT(a), ta, WOK__TEXT(b), tb);
   if (a->dtype != b->dtype || !wok__is_float(a->dtype))
-    return wok__node_fail(n, "takes two of f32 or two of f64 (a %s%s, b %s%s)", WOK__TEXT(a), ta, WOK__TEXT(b), tb);
+    return wok__node_fail(n, "takes two of f32 or two of f64 (a %s%s, b %s%s)", WOK__TEXT(a), ta,
+                          WOK__TEXT(b), tb);
   sizes z = sizes_of(a, b, t->ta, t->tb);
   if (z.k != z.kb)
-    return wok__node_fail(n, "inner sizes %lld and %lld differ (a %s%s, b %s%s)", (long long)z.k, (long long)z.kb,
-                          WOK__TEXT(a), ta, WOK__TEXT(b), tb);
+    return wok__node_fail(n, "inner sizes %lld and %lld differ (a %s%s, b %s%s)", (long long)z.k,
+                          (long long)z.kb, WOK__TEXT(a), ta, WOK__TEXT(b), tb);
   wok_shape s = a->shape, lead = b->shape;
   lead.ndim -= 2, s.ndim -= 2;
   if (!wok__shape_eq(&s, &lead))
@@ -97,12 +101,27 @@ BUILD(tn, true, false)
 BUILD(tt, true, true)
 
 static const wok__op_case matmul_cases[] = {
-    {.inputs = "f[4,8] f[8,5]", .build = build_nn, .bad = "f[4,7] f[8,5]", .message = "inner sizes 7 and 8 differ"},
-    {.inputs = "f[17,3] f[1,3]", .build = build_nt, .bad = "f[4,8] f[8,5]", .message = "inner sizes 8 and 5 differ"},
-    {.inputs = "f[3,17] f[3,5]", .build = build_tn, .bad = "f[4,8] f[8,5]", .message = "inner sizes 4 and 8 differ"},
+    {.inputs = "f[4,8] f[8,5]",
+     .build = build_nn,
+     .bad = "f[4,7] f[8,5]",
+     .message = "inner sizes 7 and 8 differ"},
+    {.inputs = "f[17,3] f[1,3]",
+     .build = build_nt,
+     .bad = "f[4,8] f[8,5]",
+     .message = "inner sizes 8 and 5 differ"},
+    {.inputs = "f[3,17] f[3,5]",
+     .build = build_tn,
+     .bad = "f[4,8] f[8,5]",
+     .message = "inner sizes 4 and 8 differ"},
     {.inputs = "f[3,17] f[5,3]", .build = build_tt, .bad = "f[3] f[5,3]", .message = "takes matrices"},
-    {.inputs = "f[2,3,4] f[2,4,5]", .build = build_nn, .bad = "f[2,3,4] f[3,4,5]", .message = "leading sizes differ"},
-    {.inputs = "f[2,3,4] f[2,5,4]", .build = build_nt, .bad = "i<5[3,3] i<5[3,3]", .message = "takes two of f32 or two of f64"},
+    {.inputs = "f[2,3,4] f[2,4,5]",
+     .build = build_nn,
+     .bad = "f[2,3,4] f[3,4,5]",
+     .message = "leading sizes differ"},
+    {.inputs = "f[2,3,4] f[2,5,4]",
+     .build = build_nt,
+     .bad = "i<5[3,3] i<5[3,3]",
+     .message = "takes two of f32 or two of f64"},
     {.inputs = "f[2,4,3] f[2,4,5]", .build = build_tn},
     {.inputs = "f[2,4,3] f[2,5,4]", .build = build_tt},
     {.inputs = "f[2,3,1,5] f[17,5]", .build = build_nt},
@@ -139,8 +158,8 @@ static bool infer_linear(wok__node *n) {
   if (s.ndim < 1 || w->shape.ndim != 2)
     return wok__node_fail(n, "takes rows and a matrix (x %s, w %s)", WOK__TEXT(x), WOK__TEXT(w));
   if (x->dtype != w->dtype || (b && b->dtype != w->dtype) || !wok__is_float(x->dtype))
-    return wok__node_fail(n, "takes f32 throughout or f64 throughout (x %s, w %s, b %s)", WOK__TEXT(x), WOK__TEXT(w),
-                          b ? WOK__TEXT(b) : "none");
+    return wok__node_fail(n, "takes f32 throughout or f64 throughout (x %s, w %s, b %s)", WOK__TEXT(x),
+                          WOK__TEXT(w), b ? WOK__TEXT(b) : "none");
   if (s.dim[s.ndim - 1] != w->shape.dim[1])
     return wok__node_fail(n, "inner sizes %lld and %lld differ (x %s, w %s^T)", (long long)s.dim[s.ndim - 1],
                           (long long)w->shape.dim[1], WOK__TEXT(x), WOK__TEXT(w));
@@ -148,7 +167,8 @@ static bool infer_linear(wok__node *n) {
     return wok__node_fail(n, "the bias is one number for each of the %lld outputs (w %s, b %s)",
                           (long long)w->shape.dim[0], WOK__TEXT(w), WOK__TEXT(b));
   s.dim[s.ndim - 1] = w->shape.dim[0];
-  if (!wok__shape_ok(&s)) return wok__node_fail(n, "the result is too large (x %s, w %s)", WOK__TEXT(x), WOK__TEXT(w));
+  if (!wok__shape_ok(&s))
+    return wok__node_fail(n, "the result is too large (x %s, w %s)", WOK__TEXT(x), WOK__TEXT(w));
   wok__out(n, 0, x->dtype, s);
   return true;
 }
@@ -184,11 +204,26 @@ static int build_linear_plain(wok_graph *g, wok_val *const *in, wok_val **out) {
   return 1;
 }
 static const wok__op_case linear_cases[] = {
-    {.inputs = "f[4,8] f[5,8] f[5]", .build = build_linear, .bad = "f[4,7] f[5,8] f[5]", .message = "inner sizes 7 and 8 differ"},
-    {.inputs = "f[17,3] f[1,3]", .build = build_linear_plain, .bad = "f[4,8] f[8]", .message = "takes rows and a matrix"},
-    {.inputs = "f[2,3,4] f[17,4] f[17]", .build = build_linear, .bad = "f[3,4] f[17,4] f[1]", .message = "the bias is one number"},
-    {.inputs = "f[3] f[5,3] f[5]", .build = build_linear, .bad = "f[] f[5,3] f[5]", .message = "takes rows and a matrix"},
-    {.inputs = "f[2,1,1,3] f[5,3]", .build = build_linear_plain, .bad = "i<5[3,4] f[17,4]", .message = "f32 throughout"},
+    {.inputs = "f[4,8] f[5,8] f[5]",
+     .build = build_linear,
+     .bad = "f[4,7] f[5,8] f[5]",
+     .message = "inner sizes 7 and 8 differ"},
+    {.inputs = "f[17,3] f[1,3]",
+     .build = build_linear_plain,
+     .bad = "f[4,8] f[8]",
+     .message = "takes rows and a matrix"},
+    {.inputs = "f[2,3,4] f[17,4] f[17]",
+     .build = build_linear,
+     .bad = "f[3,4] f[17,4] f[1]",
+     .message = "the bias is one number"},
+    {.inputs = "f[3] f[5,3] f[5]",
+     .build = build_linear,
+     .bad = "f[] f[5,3] f[5]",
+     .message = "takes rows and a matrix"},
+    {.inputs = "f[2,1,1,3] f[5,3]",
+     .build = build_linear_plain,
+     .bad = "i<5[3,4] f[17,4]",
+     .message = "f32 throughout"},
     {.inputs = "f[0,4] f[3,4] f[3]", .build = build_linear},
     {.inputs = "f[2,0] f[3,0] f[3]", .build = build_linear},
 };

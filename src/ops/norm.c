@@ -186,7 +186,7 @@ const wok__op wok__op_layer_norm = {
 };
 const wok__op wok__op_layer_norm_bwd = {
     .id = WOK__OP_layer_norm_bwd, .name = "layer_norm_bwd", .min_in = 5, .max_in = 5, .nout = 3,
-    .attr_size = sizeof(wok__attr_norm),
+    .attr_size = sizeof(wok__attr_norm), .inplace = 3,
     .infer = layer_norm_bwd_infer, .expand = layer_norm_bwd_expand,
     .cases = layer_norm_bwd_cases, .ncases = WOK__COUNT(layer_norm_bwd_cases),
     .doc = "gradients of layer_norm with respect to x, gain and bias",
@@ -200,7 +200,7 @@ const wok__op wok__op_rms_norm = {
 };
 const wok__op wok__op_rms_norm_bwd = {
     .id = WOK__OP_rms_norm_bwd, .name = "rms_norm_bwd", .min_in = 4, .max_in = 4, .nout = 2,
-    .attr_size = sizeof(wok__attr_norm),
+    .attr_size = sizeof(wok__attr_norm), .inplace = 3,
     .infer = rms_norm_bwd_infer, .expand = rms_norm_bwd_expand,
     .cases = rms_norm_bwd_cases, .ncases = WOK__COUNT(rms_norm_bwd_cases),
     .doc = "gradients of rms_norm with respect to x and gain",

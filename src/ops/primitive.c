@@ -23,9 +23,11 @@ static const char *types_text(uint32_t types) {
 
 bool wok__infer_result(wok__node *n, const wok__attr_result *r, uint32_t types) {
   wok_shape s = wok__result_shape(r);
-  if (r->dtype < 0 || r->dtype >= WOK_DTYPE_COUNT) return wok__node_fail(n, "there is no type %d", (int)r->dtype);
+  if (r->dtype < 0 || r->dtype >= WOK_DTYPE_COUNT)
+    return wok__node_fail(n, "there is no type %d", (int)r->dtype);
   if (!wok__shape_ok(&s))
-    return wok__node_fail(n, "a shape has up to %d sizes, none negative, with a product below 2^56", WOK_MAX_DIMS);
+    return wok__node_fail(n, "a shape has up to %d sizes, none negative, with a product below 2^56",
+                          WOK_MAX_DIMS);
   if (!wok__type_in((wok_dtype)r->dtype, types))
     return wok__node_fail(n, "makes %s, not %s", types_text(types), wok_dtype_name((wok_dtype)r->dtype));
   wok__out(n, 0, (wok_dtype)r->dtype, s);
@@ -42,7 +44,8 @@ bool wok__infer_same(wok__node *n, uint32_t types) {
     if (!wok__shape_eq(&a->shape, &b->shape))
       return wok__node_fail(n, "shapes differ (a %s, b %s)", WOK__TEXT(a), WOK__TEXT(b));
   }
-  if (!wok__type_in(a->dtype, types)) return wok__node_fail(n, "takes %s (x %s)", types_text(types), WOK__TEXT(a));
+  if (!wok__type_in(a->dtype, types))
+    return wok__node_fail(n, "takes %s (x %s)", types_text(types), WOK__TEXT(a));
   wok__out(n, 0, a->dtype, a->shape);
   return true;
 }
@@ -60,7 +63,8 @@ bool wok__axis_of(const wok_val *x, int axis, int64_t *out) {
 bool wok__infer_axis(wok__node *n, int64_t axis) {
   const wok_val *x = n->in[0];
   if (axis >= 0 && axis < x->shape.ndim) return true;
-  return wok__node_fail(n, "there is no axis %lld (x %s)", (long long)(axis < 0 ? axis - x->shape.ndim : axis), WOK__TEXT(x));
+  return wok__node_fail(n, "there is no axis %lld (x %s)",
+                        (long long)(axis < 0 ? axis - x->shape.ndim : axis), WOK__TEXT(x));
 }
 
 bool wok__broadcasts_to(const wok_shape *from, const wok_shape *to) {
@@ -71,7 +75,9 @@ bool wok__broadcasts_to(const wok_shape *from, const wok_shape *to) {
   return true;
 }
 
-wok_val *wok__unary(wok__opid op, wok_val *x, const void *attr) { return wok__emit(x->g, op, &x, 1, attr, NULL); }
+wok_val *wok__unary(wok__opid op, wok_val *x, const void *attr) {
+  return wok__emit(x->g, op, &x, 1, attr, NULL);
+}
 
 wok_val *wok__binary(wok__opid op, wok_val *a, wok_val *b) {
   wok_graph *g = a->g;

@@ -21,15 +21,18 @@ wok_val *wok_mean(wok_val *x) {
 static wok_shape shape_without(const wok_val *x, int64_t axis, bool keep) {
   wok_shape s = {.ndim = 0};
   for (int i = 0; i < x->shape.ndim; i++)
-    if (i != axis) s.dim[s.ndim++] = x->shape.dim[i];
-    else if (keep) s.dim[s.ndim++] = 1;
+    if (i != axis)
+      s.dim[s.ndim++] = x->shape.dim[i];
+    else if (keep)
+      s.dim[s.ndim++] = 1;
   return s;
 }
 
 wok_val *wok_sum_axis(wok_val *x, int axis, bool keep) {
   int64_t at;
   if (wok_is_poison(x)) return x;
-  if (!wok__axis_of(x, axis, &at)) return wok__poison(x->g, WOK_SHAPE, "sum_axis: there is no axis %d (x %s)", axis, WOK__TEXT(x));
+  if (!wok__axis_of(x, axis, &at))
+    return wok__poison(x->g, WOK_SHAPE, "sum_axis: there is no axis %d (x %s)", axis, WOK__TEXT(x));
   return wok_reshape(wok_sum_to(x, shape_without(x, at, true)), shape_without(x, at, keep));
 }
 
@@ -73,7 +76,10 @@ static int build_sum_middle(wok_graph *g, wok_val *const *in, wok_val **out) {
   return 1;
 }
 static const wok__op_case sum_to_cases[] = {
-    {.inputs = "f[4,17,3]", .build = build_sum, .bad = "b[3]", .message = "makes f32, f64, i32 or i64, not bool"},
+    {.inputs = "f[4,17,3]",
+     .build = build_sum,
+     .bad = "b[3]",
+     .message = "makes f32, f64, i32 or i64, not bool"},
     {.inputs = "f[17,3]", .build = build_sum_rows, .bad = "f[17,4]", .message = "is no sum of"},
     {.inputs = "f[2,17,3]", .build = build_sum_rows, .bad = "f[3]", .message = "is no sum of"},
     {.inputs = "f[3,17]", .build = build_sum_last, .bad = "f[]", .message = "there is no axis -1"},
@@ -110,7 +116,8 @@ static bool infer_max_axis(wok__node *n) {
   const wok__attr_axis *a = n->attr;
   const wok_val *x = n->in[0];
   if (!wok__infer_axis(n, a->axis)) return false;
-  if (!wok__type_in(x->dtype, WOK__NUMBERS)) return wok__node_fail(n, "takes f32, f64, i32 or i64 (x %s)", WOK__TEXT(x));
+  if (!wok__type_in(x->dtype, WOK__NUMBERS))
+    return wok__node_fail(n, "takes f32, f64, i32 or i64 (x %s)", WOK__TEXT(x));
   if (x->shape.dim[a->axis] == 0)
     return wok__node_fail(n, "axis %lld has no elements (x %s)", (long long)a->axis, WOK__TEXT(x));
   wok__out(n, 0, x->dtype, shape_without(x, a->axis, true));
@@ -186,7 +193,10 @@ static int build_cumsum_back(wok_graph *g, wok_val *const *in, wok_val **out) {
 }
 static const wok__op_case cumsum_cases[] = {
     {.inputs = "f[4,17]", .build = build_cumsum, .bad = "f[]", .message = "there is no axis -1"},
-    {.inputs = "f[3,2,5]", .build = build_cumsum_back, .bad = "b[3]", .message = "takes f32, f64, i32 or i64"},
+    {.inputs = "f[3,2,5]",
+     .build = build_cumsum_back,
+     .bad = "b[3]",
+     .message = "takes f32, f64, i32 or i64"},
     {.inputs = "i<9[17]", .build = build_cumsum},
     {.inputs = "f[1]", .build = build_cumsum_back},
     {.inputs = "f[0,3]", .build = build_cumsum_back},

@@ -8,8 +8,10 @@ static bool resolve(const wok_val *x, wok_shape *s) {
   int free_axis = -1;
   if (s->ndim < 0 || s->ndim > WOK_MAX_DIMS) return false;
   for (int i = 0; i < s->ndim; i++) {
-    if (s->dim[i] == -1 && free_axis < 0) free_axis = i;
-    else if (!wok__mul(known, s->dim[i], &known)) return false;
+    if (s->dim[i] == -1 && free_axis < 0)
+      free_axis = i;
+    else if (!wok__mul(known, s->dim[i], &known))
+      return false;
   }
   if (free_axis >= 0) {
     if (known == 0 || count % known != 0) return false;
@@ -35,10 +37,11 @@ static bool infer_reshape(wok__node *n) {
     wok__out(n, 0, n->in[0]->dtype, s);
     return true;
   }
-  if (s.ndim < 0 || s.ndim > WOK_MAX_DIMS) return wok__node_fail(n, "a shape has up to %d sizes, not %d", WOK_MAX_DIMS, s.ndim);
+  if (s.ndim < 0 || s.ndim > WOK_MAX_DIMS)
+    return wok__node_fail(n, "a shape has up to %d sizes, not %d", WOK_MAX_DIMS, s.ndim);
   wok_val want = {.dtype = n->in[0]->dtype, .shape = s};
-  return wok__node_fail(n, "%lld elements do not make %s (x %s)", (long long)wok__shape_count(&n->in[0]->shape),
-                        WOK__TEXT(&want), WOK__TEXT(n->in[0]));
+  return wok__node_fail(n, "%lld elements do not make %s (x %s)",
+                        (long long)wok__shape_count(&n->in[0]->shape), WOK__TEXT(&want), WOK__TEXT(n->in[0]));
 }
 
 static void vjp_reshape(wok_graph *g, wok__node *n, wok_val *const *ct, const bool *need, wok_val **dx) {
@@ -140,7 +143,10 @@ static int build_permute(wok_graph *g, wok_val *const *in, wok_val **out) {
   return 1;
 }
 static const wok__op_case permute_cases[] = {
-    {.inputs = "f[2,3,4,5]", .build = build_permute, .bad = "f[9,3,4,5]", .message = "the axes are not 0 to 3"},
+    {.inputs = "f[2,3,4,5]",
+     .build = build_permute,
+     .bad = "f[9,3,4,5]",
+     .message = "the axes are not 0 to 3"},
     {.inputs = "f[17,3]", .build = build_permute},
     {.inputs = "f[1,3]", .build = build_permute},
     {.inputs = "i<5[3,17]", .build = build_permute},
@@ -196,7 +202,10 @@ static int build_broadcast_empty(wok_graph *g, wok_val *const *in, wok_val **out
 }
 static const wok__op_case broadcast_to_cases[] = {
     {.inputs = "f[17]", .build = build_broadcast_to, .bad = "f[16]", .message = "does not broadcast to"},
-    {.inputs = "f[2,1,17]", .build = build_broadcast_to, .bad = "f[1,2,3,17]", .message = "does not broadcast to"},
+    {.inputs = "f[2,1,17]",
+     .build = build_broadcast_to,
+     .bad = "f[1,2,3,17]",
+     .message = "does not broadcast to"},
     {.inputs = "f[3,1]", .build = build_broadcast_to},
     {.inputs = "f[2,1,1]", .build = build_broadcast_to},
     {.inputs = "f[]", .build = build_broadcast_to},
@@ -233,8 +242,8 @@ static bool infer_slice(wok__node *n) {
   if (!wok__infer_axis(n, a->axis)) return false;
   wok_shape s = x->shape;
   if (a->start < 0 || a->start > a->stop || a->stop > s.dim[a->axis])
-    return wok__node_fail(n, "%lld to %lld do not lie in axis %lld (x %s)", (long long)a->start, (long long)a->stop,
-                          (long long)a->axis, WOK__TEXT(x));
+    return wok__node_fail(n, "%lld to %lld do not lie in axis %lld (x %s)", (long long)a->start,
+                          (long long)a->stop, (long long)a->axis, WOK__TEXT(x));
   s.dim[a->axis] = a->stop - a->start;
   wok__out(n, 0, x->dtype, s);
   return true;
@@ -299,8 +308,8 @@ static bool infer_pad(wok__node *n) {
   wok_shape s = x->shape;
   if (a->before < 0 || a->after < 0 || !wok__add(s.dim[a->axis], a->before, &s.dim[a->axis]) ||
       !wok__add(s.dim[a->axis], a->after, &s.dim[a->axis]) || !wok__shape_ok(&s))
-    return wok__node_fail(n, "cannot put %lld before and %lld after (x %s)", (long long)a->before, (long long)a->after,
-                          WOK__TEXT(x));
+    return wok__node_fail(n, "cannot put %lld before and %lld after (x %s)", (long long)a->before,
+                          (long long)a->after, WOK__TEXT(x));
   wok__out(n, 0, x->dtype, s);
   return true;
 }
@@ -364,8 +373,8 @@ static bool infer_concat(wok__node *n) {
     wok_shape same = x->shape;
     if (same.ndim == s.ndim) same.dim[a->axis] = first->shape.dim[a->axis];
     if (x->dtype != first->dtype || !wok__shape_eq(&same, &first->shape))
-      return wok__node_fail(n, "inputs 0 and %d differ in more than axis %lld (%s, %s)", i, (long long)a->axis,
-                            WOK__TEXT(first), WOK__TEXT(x));
+      return wok__node_fail(n, "inputs 0 and %d differ in more than axis %lld (%s, %s)", i,
+                            (long long)a->axis, WOK__TEXT(first), WOK__TEXT(x));
     if (!wok__add(s.dim[a->axis], x->shape.dim[a->axis], &s.dim[a->axis]) || !wok__shape_ok(&s))
       return wok__node_fail(n, "the result is too large (%d inputs, the first %s)", n->nin, WOK__TEXT(first));
   }
@@ -395,9 +404,15 @@ static int build_concat_first(wok_graph *g, wok_val *const *in, wok_val **out) {
   return 1;
 }
 static const wok__op_case concat_cases[] = {
-    {.inputs = "f[3,17] f[3,2]", .build = build_concat_last, .bad = "f[3,4] f[2,4]", .message = "differ in more than axis 1"},
+    {.inputs = "f[3,17] f[3,2]",
+     .build = build_concat_last,
+     .bad = "f[3,4] f[2,4]",
+     .message = "differ in more than axis 1"},
     {.inputs = "f[1] f[5]", .build = build_concat_last, .bad = "f[] f[]", .message = "there is no axis -1"},
-    {.inputs = "f[2,3] f[1,3] f[4,3]", .build = build_concat_first, .bad = "f[2] f[2] i<5[2]", .message = "inputs 0 and 2 differ"},
+    {.inputs = "f[2,3] f[1,3] f[4,3]",
+     .build = build_concat_first,
+     .bad = "f[2] f[2] i<5[2]",
+     .message = "inputs 0 and 2 differ"},
     {.inputs = "f[2,0] f[2,3]", .build = build_concat_last},
     {.inputs = "i<5[3] i<5[1] i<5[2]", .build = build_concat_first},
     {.inputs = "b[2,2,1] b[2,2,3]", .build = build_concat_last},

@@ -12,6 +12,14 @@
 #include <unistd.h>
 #include "base/base.h"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
 typedef struct env {
   wok_ctx *c;
   wok__arena *a;

@@ -61,7 +61,7 @@ static void bounds(void **state) {
     }
     text[at_ - 1] = ']';
     text[at_] = '\0';
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__GLIBC__) && !defined(SANITIZED)
     size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
     wok_status s = parse(e, &j, text);
     if (s == WOK_OK) { /* what was let in keeps to the promise of json.h */
@@ -162,6 +162,8 @@ static void getters(void **state) {
   assert_string_equal(s, "gelu");
   assert_status(wok__json_str(e->c, j, where, "o", &s), WOK_FORMAT);
   assert_msg(e->c, "o must be a string, not an object");
+  assert_status(wok__json_str(e->c, j, where, "b", &s), WOK_FORMAT);
+  assert_msg(e->c, "b must be a string, not true");
   assert_status(wok__json_str(e->c, j, where, "missing", &s), WOK_FORMAT);
   assert_status(wok__json_bool_opt(e->c, j, where, "long", &b), WOK_FORMAT);
   assert_msg(e->c, "not \"0123456789012345678901234567890123456789...\"");

@@ -4,11 +4,11 @@
 
 /* Sizes below were chosen by measurement on the shapes of docs/notes-gemm.md; none depends on the number of threads. */
 enum {
-  TILE_WORK = 4 << 20,      /* products of a tile worth handing out: about 35 us at AVX-512's rate */
+  TILE_WORK = 1 << 20,      /* products of a tile worth handing out: about 9 us at AVX-512's rate */
   TILES = 64,               /* enough for an even load on 16 threads */
   SLAB_BYTES = 16 << 20,    /* of packed B */
   PACK_WORK = 1 << 16,      /* elements packed by one piece of pool work */
-  L2_BYTES = 1 << 20,       /* of A that a tile may want to keep */
+  L2_BYTES = 3 << 19,       /* 1.5 MB: of A that a tile re-reads for every panel of B */
   DOTS_ROWS = 8,            /* up to here dot products beat packing */
 };
 
@@ -29,22 +29,22 @@ static double unevenness(int64_t n) {
   return s / (double)WOK__COUNT(threads);
 }
 
-/* Rows and columns of a tile. What a tile costs besides its products: fetching (or packing) A once per column of tiles and
-   B once per row of tiles, in units of one product per element: a load from L3 is worth about 16 products, packing 25. */
+/* Rows and columns of a tile. What a tile costs besides its products, in products per element: A is fetched (or packed) once
+   per column of tiles, B once per row of tiles; a piece of A that overflows the L2 cache costs more the larger it is. */
 static void choose_tile(wok__gemm_plan *p) {
   const wok__gemm *g = &p->g;
   const wok__gemm_engine *e = p->engine;
-  int64_t max_m = ceil_div(g->M, e->mr), max_n = ceil_div(g->N, e->nr);
+  int64_t max_m = ceil_div(g->M, e->mr), max_n = ceil_div(g->N, e->nr), kc = e->kc ? WOK__MIN(e->kc, g->K) : g->K;
   double work = (double)g->M * (double)g->N * (double)g->K;
   int64_t want = (int64_t)WOK__MIN(WOK__MAX(work / TILE_WORK, 1.0), (double)TILES);
-  double a_cost = g->ta || !e->pack ? 25 : 4, b_cost = e->pack ? 16 : 25, best = 0;
+  double a_cost = !e->pack ? 25 : g->ta ? 35 : 5, b_cost = e->pack ? 5 : 25, best = 0;
   for (int64_t j = 1; j <= WOK__MIN(max_n, (int64_t)TILES); j++) {
     int64_t tn = round_up(ceil_div(g->N, j), e->nr);
     for (int64_t i = WOK__MIN(ceil_div(want, j), max_m); i <= WOK__MIN(ceil_div(2 * want, j), max_m); i++) {
       int64_t tm = round_up(ceil_div(g->M, i), e->mr);
-      double cost = a_cost / (double)tn + b_cost / (double)tm;
-      cost += unevenness(ceil_div(g->M, tm) * ceil_div(g->N, tn)) * (want > 1 ? 1.0 : 0.0);
-      cost += 0.05 * (double)tm * (double)WOK__MIN(g->K, e->kc ? e->kc : g->K) * (double)wok_dtype_size(g->in) / L2_BYTES;
+      double a_share = (double)(tm * kc * wok_dtype_size(g->in)) / L2_BYTES;
+      double cost = a_cost / (double)tn + b_cost / (double)tm + 0.2 * a_share * a_share;
+      if (want > 1) cost += unevenness(ceil_div(g->M, tm) * ceil_div(g->N, tn));
       if (best == 0 || cost < best) {
         best = cost;
         p->tm = tm;
@@ -78,7 +78,7 @@ void wok__gemm_plan_on(wok__gemm_plan *p, const wok__gemm_engine *e, const wok__
   p->dots = e->dots && g->tb && !g->ta && g->M <= DOTS_ROWS;
   if (p->dots) {
     p->tm = g->M;
-    int64_t rows = WOK__MAX((int64_t)(TILE_WORK / 64) / WOK__MAX(g->K, 1), 1); /* bound by memory: smaller pieces */
+    int64_t rows = WOK__MAX((int64_t)(TILE_WORK / 16) / WOK__MAX(g->K, 1), 1); /* bound by memory: smaller pieces */
     p->tn = round_up(WOK__MIN(rows, g->N), 4);
   } else {
     choose_tile(p);
@@ -86,7 +86,7 @@ void wok__gemm_plan_on(wok__gemm_plan *p, const wok__gemm_engine *e, const wok__
     if (e->pack) p->worker_bytes = round_up((e->nr + (g->ta ? round_up(p->tm, e->mr) : 0)) * e->kc * size, 64);
   }
   if (g->batch > 1 && g->M <= p->tm && g->N <= p->tn)
-    p->group = (int64_t)WOK__MIN(WOK__MAX((double)(TILE_WORK / 2) / WOK__MAX(work, 1.0), 1.0), (double)g->batch);
+    p->group = (int64_t)WOK__MIN(WOK__MAX((double)TILE_WORK / WOK__MAX(work, 1.0), 1.0), (double)g->batch);
 }
 
 bool wok__gemm_plan_for(wok__gemm_plan *p, const wok_ctx *c, const wok__gemm *g) {

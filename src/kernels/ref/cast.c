@@ -58,17 +58,24 @@ static const struct {
   bool integer; /* read gives int64, otherwise double */
   writer from_double, from_int;
 } types[WOK_DTYPE_COUNT] = {
-    [WOK_F32] = {read_f32, false, write_f32_d, write_f32_i},     [WOK_F64] = {read_f64, false, write_f64_d, write_f64_i},
-    [WOK_BF16] = {read_bf16, false, write_bf16_d, write_bf16_i}, [WOK_F16] = {read_f16, false, write_f16_d, write_f16_i},
-    [WOK_I32] = {read_i32, true, write_i32_d, write_i32_i},      [WOK_I64] = {read_i64, true, write_i64_d, write_i64_i},
-    [WOK_BOOL] = {read_u8, true, write_bool_d, write_bool_i},    [WOK_U8] = {read_u8, true, write_u8_d, write_u8_i},
+    [WOK_F32] = {read_f32, false, write_f32_d, write_f32_i},
+    [WOK_F64] = {read_f64, false, write_f64_d, write_f64_i},
+    [WOK_BF16] = {read_bf16, false, write_bf16_d, write_bf16_i},
+    [WOK_F16] = {read_f16, false, write_f16_d, write_f16_i},
+    [WOK_I32] = {read_i32, true, write_i32_d, write_i32_i},
+    [WOK_I64] = {read_i64, true, write_i64_d, write_i64_i},
+    [WOK_BOOL] = {read_u8, true, write_bool_d, write_bool_i},
+    [WOK_U8] = {read_u8, true, write_u8_d, write_u8_i},
 };
 
 void wok__ref_cast(const wok__kcall *k) {
   wok_dtype from = k->in[0].dtype, to = k->out[0].dtype;
   writer write = types[from].integer ? types[to].from_int : types[to].from_double;
   int64_t n = wok__shape_count(&k->out[0].shape);
-  union { double d[BLOCK]; int64_t i[BLOCK]; } wide;
+  union {
+    double d[BLOCK];
+    int64_t i[BLOCK];
+  } wide;
   for (int64_t at = 0; at < n; at += BLOCK) {
     int64_t some = WOK__MIN(BLOCK, n - at);
     types[from].read(k->in[0].data, at, some, &wide);

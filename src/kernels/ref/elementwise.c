@@ -24,21 +24,25 @@
       out[i] = (R)(expr);                                                                                    \
     }                                                                                                        \
   }
-#define BINARY(name, expr) BINARY_OF(name, f32, float, double, expr) BINARY_OF(name, f64, double, double, expr)
+#define BINARY(name, expr)                                                                                   \
+  BINARY_OF(name, f32, float, double, expr) BINARY_OF(name, f64, double, double, expr)
 #define UNARY(name, expr) UNARY_OF(name, f32, float, double, expr) UNARY_OF(name, f64, double, double, expr)
-#define BINARY_WRAP(name, expr) BINARY_OF(name, i32, int32_t, uint32_t, expr) BINARY_OF(name, i64, int64_t, uint64_t, expr)
-#define BINARY_INT(name, expr) BINARY_OF(name, i32, int32_t, int32_t, expr) BINARY_OF(name, i64, int64_t, int64_t, expr)
-#define UNARY_WRAP(name, expr) UNARY_OF(name, i32, int32_t, uint32_t, expr) UNARY_OF(name, i64, int64_t, uint64_t, expr)
+#define BINARY_WRAP(name, expr)                                                                              \
+  BINARY_OF(name, i32, int32_t, uint32_t, expr) BINARY_OF(name, i64, int64_t, uint64_t, expr)
+#define BINARY_INT(name, expr)                                                                               \
+  BINARY_OF(name, i32, int32_t, int32_t, expr) BINARY_OF(name, i64, int64_t, int64_t, expr)
+#define UNARY_WRAP(name, expr)                                                                               \
+  UNARY_OF(name, i32, int32_t, uint32_t, expr) UNARY_OF(name, i64, int64_t, uint64_t, expr)
 
 BINARY(add, a + b)
 BINARY(sub, a - b)
-BINARY(mul, a * b)
+BINARY(mul, (a * b))
 BINARY(div, a / b)
 BINARY(maximum, a > b || a != a ? a : b)
 BINARY(minimum, a < b || a != a ? a : b)
 BINARY_WRAP(add, a + b)
 BINARY_WRAP(sub, a - b)
-BINARY_WRAP(mul, a * b)
+BINARY_WRAP(mul, (a * b))
 BINARY_INT(maximum, a > b ? a : b)
 BINARY_INT(minimum, a < b ? a : b)
 

@@ -8,8 +8,10 @@ void wok__ref_gather(const wok__kcall *k) {
   int64_t rows = k->in[0].shape.dim[0], n = wok__shape_count(&k->in[1].shape);
   int64_t bytes = n ? wok__bytes(k->out[0].dtype, &k->out[0].shape) / n : 0;
   for (int64_t i = 0; i < n && bytes; i++) {
-    if (idx[i] >= 0 && idx[i] < rows) wok__ref_copy(out + i * bytes, x + idx[i] * bytes, bytes);
-    else wok__ref_clear(out + i * bytes, bytes);
+    if (idx[i] >= 0 && idx[i] < rows)
+      wok__ref_copy(out + i * bytes, x + idx[i] * bytes, bytes);
+    else
+      wok__ref_clear(out + i * bytes, bytes);
   }
 }
 
@@ -21,7 +23,7 @@ void wok__ref_gather(const wok__kcall *k) {
     R *out = k->out[0].data;                                                                                 \
     int64_t rows = k->out[0].shape.dim[0], n = wok__shape_count(&k->in[1].shape), width = 1;                 \
     for (int i = 1; i < k->out[0].shape.ndim; i++) width *= k->out[0].shape.dim[i];                          \
-    if (!(k->accumulate & 1)) wok__ref_clear(out, rows * width * (int64_t)sizeof(R));                        \
+    if (!(k->accumulate & 1)) wok__ref_clear(out, rows *width *(int64_t)sizeof(R));                          \
     for (int64_t i = 0; i < n && width; i++) {                                                               \
       if (idx[i] < 0 || idx[i] >= rows) continue;                                                            \
       R *to = out + idx[i] * width;                                                                          \

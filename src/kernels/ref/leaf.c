@@ -3,7 +3,10 @@
 #include <math.h>
 
 void wok__ref_full(const wok__kcall *k) {
-  union { double d; int64_t i; } element;
+  union {
+    double d;
+    int64_t i;
+  } element;
   wok_dtype t = k->out[0].dtype;
   wok__ref_put(t, &element, ((const wok__attr_full *)k->attr)->value);
   wok__ref_fill(k->out[0].data, &element, wok_dtype_size(t), wok__shape_count(&k->out[0].shape));
@@ -81,6 +84,6 @@ void wok__ref_store_rows(const wok__kcall *k) {
   char *out = k->out[0].data;
   int64_t rows = k->out[0].shape.dim[0], n = k->in[0].shape.dim[0];
   int64_t bytes = n ? wok__bytes(k->in[1].dtype, &k->in[1].shape) / n : 0;
-  for (int64_t i = 0; i < n; i++)
+  for (int64_t i = 0; i < n && bytes; i++)
     if (idx[i] >= 0 && idx[i] < rows) wok__ref_copy(out + idx[i] * bytes, v + i * bytes, bytes);
 }

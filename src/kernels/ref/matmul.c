@@ -4,7 +4,9 @@
 enum { COLUMNS = 32 }; /* sums in flight: they share the reading of a */
 
 /* out[m, n] = sum over k of a[m * am + k * ak] * b[k * bk + n * bn] (+ bias[n]) */
-typedef struct { int64_t m, n, k, am, ak, bk, bn; } product;
+typedef struct {
+  int64_t m, n, k, am, ak, bk, bn;
+} product;
 
 #define PRODUCT(suffix, R)                                                                                   \
   static void product_##suffix(const product *p, const R *a, const R *b, const R *bias, R *out, bool add) {  \
@@ -31,8 +33,10 @@ typedef struct { int64_t m, n, k, am, ak, bk, bn; } product;
     R *out = c->out[0].data;                                                                                 \
     int64_t batch = batch_of(&c->out[0].shape);                                                              \
     if (p.m == 0 || p.n == 0) return;                                                                        \
-    for (int64_t i = 0; i < batch; i++)                                                                      \
-      product_##suffix(&p, a + i * p.m * p.k, b + i * p.k * p.n, NULL, out + i * p.m * p.n, c->accumulate & 1); \
+    for (int64_t i = 0; i < batch; i++, out += p.m * p.n) {                                                  \
+      product_##suffix(&p, a, b, NULL, out, c->accumulate & 1);                                              \
+      if (p.k) a += p.m * p.k, b += p.k * p.n; /* otherwise there may be no address to step from */          \
+    }                                                                                                        \
   }                                                                                                          \
   void wok__ref_linear_##suffix(const wok__kcall *c) {                                                       \
     const wok_shape *w = &c->in[1].shape;                                                                    \
@@ -45,7 +49,8 @@ typedef struct { int64_t m, n, k, am, ak, bk, bn; } product;
 static product matmul_of(const wok__kcall *c, bool ta, bool tb) {
   const wok_shape *a = &c->in[0].shape, *out = &c->out[0].shape;
   int64_t m = out->dim[out->ndim - 2], n = out->dim[out->ndim - 1], k = a->dim[a->ndim - (ta ? 2 : 1)];
-  return (product){.m = m, .n = n, .k = k, .am = ta ? 1 : k, .ak = ta ? m : 1, .bk = tb ? 1 : n, .bn = tb ? k : 1};
+  return (product){
+      .m = m, .n = n, .k = k, .am = ta ? 1 : k, .ak = ta ? m : 1, .bk = tb ? 1 : n, .bn = tb ? k : 1};
 }
 
 static int64_t batch_of(const wok_shape *s) {

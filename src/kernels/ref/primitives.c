@@ -4,7 +4,12 @@
 
 static const wok__kernel rows[] = {
 #define ROW(opname, type, f, bits, bytes)                                                                    \
-  {.name = "ref", .op = WOK__OP_##opname, .dtype = WOK_##type, .can_accumulate = bits, .scratch = bytes, .run = wok__ref_##f},
+  {.name = "ref",                                                                                            \
+   .op = WOK__OP_##opname,                                                                                   \
+   .dtype = WOK_##type,                                                                                      \
+   .can_accumulate = bits,                                                                                   \
+   .scratch = bytes,                                                                                         \
+   .run = wok__ref_##f},
     WOK__REF_ROWS(ROW)
 #undef ROW
 };

@@ -68,8 +68,10 @@ void wok__ref_broadcast_to(const wok__kcall *k) {
     } while (wok__ref_walk_next(&w));                                                                        \
   }                                                                                                          \
   void wok__ref_broadcast_to_##suffix(const wok__kcall *k) {                                                 \
-    if (k->accumulate & 1) broadcast_add_##suffix(k);                                                        \
-    else wok__ref_broadcast_to(k);                                                                           \
+    if (k->accumulate & 1)                                                                                   \
+      broadcast_add_##suffix(k);                                                                             \
+    else                                                                                                     \
+      wok__ref_broadcast_to(k);                                                                              \
   }
 BROADCAST(f32, float)
 BROADCAST(f64, double)
@@ -82,7 +84,8 @@ void wok__ref_slice(const wok__kcall *k) {
   const char *in = k->in[0].data;
   char *out = k->out[0].data;
   if (kept == 0) return;
-  for (int64_t o = 0; o < a.outer; o++) wok__ref_copy(out + o * kept, in + (o * a.size + s->start) * piece, kept);
+  for (int64_t o = 0; o < a.outer; o++)
+    wok__ref_copy(out + o * kept, in + (o * a.size + s->start) * piece, kept);
 }
 
 void wok__ref_pad(const wok__kcall *k) {
@@ -108,7 +111,8 @@ void wok__ref_concat(const wok__kcall *k) {
     int64_t part = k->in[j].shape.dim[axis] * piece;
     const char *in = k->in[j].data;
     char *out = k->out[0].data;
-    for (int64_t o = 0; o < a.outer && part; o++) wok__ref_copy(out + o * a.size * piece + at, in + o * part, part);
+    for (int64_t o = 0; o < a.outer && part; o++)
+      wok__ref_copy(out + o * a.size * piece + at, in + o * part, part);
     at += part;
   }
 }

@@ -1,0 +1,6 @@
+/* The row functions of the loss head for AVX2. */
+#include "kernels/cpu/vec_isa_avx2.h"
+#include "kernels/cpu/gemm_xent.h"
+#include "kernels/cpu/vec.h"
+#include "kernels/cpu/vec_math.inc"
+#include "kernels/cpu/gemm_xent.inc"
