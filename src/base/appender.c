@@ -36,10 +36,13 @@ wok_status wok__appender_open(wok_ctx *c, wok__appender **out, const char *path,
     a->size = a->regular ? (int64_t)st.st_size : 0;
     if (a->regular && keep >= 0 && a->size < keep) {
       /* A crash may have lost the end of a log that nobody synced; the run itself can go on without it. */
-      wok__log(c, WOK_LOG_WARN, "%s: %lld bytes, %lld were expected: its end was lost", path, (long long)a->size, (long long)keep);
+      wok__log(c, WOK_LOG_WARN, "%s: %lld bytes, %lld were expected: its end was lost", path,
+               (long long)a->size, (long long)keep);
     } else if (a->regular && keep >= 0 && a->size > keep) {
-      if (ftruncate(a->fd, (off_t)keep) != 0) s = wok__fail_errno(c, errno, "%s: cannot be cut to %lld bytes", path, (long long)keep);
-      else a->size = keep;
+      if (ftruncate(a->fd, (off_t)keep) != 0)
+        s = wok__fail_errno(c, errno, "%s: cannot be cut to %lld bytes", path, (long long)keep);
+      else
+        a->size = keep;
     }
   }
   if (s) {

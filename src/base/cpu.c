@@ -2,7 +2,8 @@
 #include <string.h>
 #include "base/inside.h"
 
-static const char *const isa_names[] = {[WOK__ISA_GENERIC] = "generic", [WOK__ISA_AVX2] = "avx2", [WOK__ISA_AVX512] = "avx512"};
+static const char *const isa_names[] = {
+    [WOK__ISA_GENERIC] = "generic", [WOK__ISA_AVX2] = "avx2", [WOK__ISA_AVX512] = "avx512"};
 
 const char *wok__isa_name(wok__isa isa) { return isa_names[isa]; }
 
@@ -50,7 +51,8 @@ uint32_t wok__cpu_detect(wok__isa *isa) {
   if (!all(b7, f512 | dq | cd | bw | vl) || (saved & zmm) != zmm) return f;
   *isa = WOK__ISA_AVX512;
   f |= WOK__CPU_AVX512;
-  if (subleaves >= 1 && __get_cpuid_count(7, 1, &a71, &b, &c, &d) && all(a71, 1u << 5)) f |= WOK__CPU_AVX512_BF16;
+  if (subleaves >= 1 && __get_cpuid_count(7, 1, &a71, &b, &c, &d) && all(a71, 1u << 5))
+    f |= WOK__CPU_AVX512_BF16;
   if (all(d7, 1u << 23)) f |= WOK__CPU_AVX512_FP16;
   /* AMX_TILE and AMX_BF16. Linux still asks for a permission per process before the first use; that is the kernels' part. */
   if (all(d7, 1u << 22 | 1u << 24) && (saved & tiles) == tiles) f |= WOK__CPU_AMX_BF16;

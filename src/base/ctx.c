@@ -33,13 +33,14 @@ wok_status wok_ctx_new(wok_ctx **out, const wok_ctx_opts *o) {
   c->features = c->machine_features;
   if (c->isa < WOK__ISA_AVX512) c->features &= WOK__CPU_AVX2;
   if (c->isa < WOK__ISA_AVX2) c->features = 0;
-  c->opts.isa_cap = o && o->isa_cap ? wok__isa_name(cap) : NULL; /* the caller's string may not live as long */
+  c->opts.isa_cap =
+      o && o->isa_cap ? wok__isa_name(cap) : NULL; /* the caller's string may not live as long */
   c->cpus = wok__cpus_available();
   if (c->opts.threads == 0) c->opts.threads = c->cpus;
   if (c->opts.threads > WOK__MAX_THREADS) c->opts.threads = WOK__MAX_THREADS;
   if (c->opts.threads > c->cpus && c->opts.threads > 1)
-    wok__log(c, WOK_LOG_WARN, "%d threads on %d CPU%s: this works, but slower than %d would", c->opts.threads, c->cpus,
-             c->cpus == 1 ? "" : "s", c->cpus);
+    wok__log(c, WOK_LOG_WARN, "%d threads on %d CPU%s: this works, but slower than %d would", c->opts.threads,
+             c->cpus, c->cpus == 1 ? "" : "s", c->cpus);
   *out = c;
   return WOK_OK;
 }

@@ -28,8 +28,10 @@ wok_status wok__mkdirs(wok_ctx *c, const char *path) {
     if (mkdir(p, 0777) != 0) {
       int err = errno;
       if (!wok__is_dir(p)) {
-        if (err == EEXIST) s = wok__fail(c, WOK_IO, "%s: exists and is not a directory", p);
-        else s = wok__fail_errno(c, err, "%s: cannot make this directory", p);
+        if (err == EEXIST)
+          s = wok__fail(c, WOK_IO, "%s: exists and is not a directory", p);
+        else
+          s = wok__fail_errno(c, err, "%s: cannot make this directory", p);
       }
     }
     p[i] = kept;
@@ -66,10 +68,12 @@ static wok_status empty_dir(wok_ctx *c, int fd, const char *root, int depth) {
     int err = errno;
     int sub = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (sub < 0) {
-      s = wok__fail_errno(c, err == EPERM && errno == ENOTDIR ? EPERM : errno, "%s: cannot remove %s in it", root, e->d_name);
+      s = wok__fail_errno(c, err == EPERM && errno == ENOTDIR ? EPERM : errno, "%s: cannot remove %s in it",
+                          root, e->d_name);
     } else if (depth >= DEEPEST) {
       (void)close(sub);
-      s = wok__fail(c, WOK_LIMIT, "%s: more than %d directories inside each other; not removed", root, (int)DEEPEST);
+      s = wok__fail(c, WOK_LIMIT, "%s: more than %d directories inside each other; not removed", root,
+                    (int)DEEPEST);
     } else {
       s = empty_dir(c, sub, root, depth + 1);
       if (s == WOK_OK && unlinkat(fd, e->d_name, AT_REMOVEDIR) != 0 && errno != ENOENT)
@@ -125,7 +129,8 @@ static wok_status replace_in_steps(wok_ctx *c, const char *from, const char *to,
   if (rename(to, old) != 0) return wok__fail_errno(c, errno, "%s: cannot be moved aside", to);
   if (rename(from, to) != 0) {
     int err = errno;
-    if (rename(old, to) != 0) return wok__fail_errno(c, err, "%s: cannot be put in place; the old one is now %s", to, old);
+    if (rename(old, to) != 0)
+      return wok__fail_errno(c, err, "%s: cannot be put in place; the old one is now %s", to, old);
     return wok__fail_errno(c, err, "%s: cannot be put in place of %s", from, to);
   }
   return WOK_OK;

@@ -56,8 +56,10 @@ static wok_status open_to_read(wok_ctx *c, const char *path, int *fd, struct sta
   *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
   if (*fd < 0) return wok__fail_errno(c, errno, "%s", path);
   wok_status s = WOK_OK;
-  if (fstat(*fd, st) != 0) s = wok__fail_errno(c, errno, "%s", path);
-  else if (S_ISDIR(st->st_mode)) s = wok__fail(c, WOK_IO, "%s: is a directory, not a file", path);
+  if (fstat(*fd, st) != 0)
+    s = wok__fail_errno(c, errno, "%s", path);
+  else if (S_ISDIR(st->st_mode))
+    s = wok__fail(c, WOK_IO, "%s: is a directory, not a file", path);
   if (s) (void)close(*fd);
   return s;
 }
@@ -91,14 +93,17 @@ void wok__mmap_close(wok__map_file *m) {
 static wok_status too_large(wok_ctx *c, const char *path, int64_t size, int64_t max) {
   char is[32], limit[32];
   wok__format_size(limit, (int64_t)sizeof limit, max);
-  if (size <= max) return wok__fail(c, WOK_LIMIT, "%s: larger than %s, the limit for this kind of file", path, limit);
+  if (size <= max)
+    return wok__fail(c, WOK_LIMIT, "%s: larger than %s, the limit for this kind of file", path, limit);
   wok__format_size(is, (int64_t)sizeof is, size);
-  return wok__fail(c, WOK_LIMIT, "%s: %s (%lld bytes) is over %s (%lld bytes), the limit for this kind of file", path, is,
+  return wok__fail(c, WOK_LIMIT,
+                   "%s: %s (%lld bytes) is over %s (%lld bytes), the limit for this kind of file", path, is,
                    (long long)size, limit, (long long)max);
 }
 
 /* Until the end rather than up to the size: pipes and the kernel's files say 0, and a file may grow meanwhile. */
-static wok_status read_all(wok_ctx *c, const char *path, int fd, int64_t size, int64_t max, char **out, int64_t *n) {
+static wok_status read_all(wok_ctx *c, const char *path, int fd, int64_t size, int64_t max, char **out,
+                           int64_t *n) {
   int64_t cap = WOK__MIN(size, max) + 1, len = 0;
   char *p = wok__malloc(cap + 1);
   if (!p) return wok__nomem(c, cap + 1);

@@ -51,7 +51,8 @@ void wok__compute_enter(wok__fpstate *s) {
 }
 
 void wok__compute_leave(const wok__fpstate *s) {
-  if (!computing(s->mxcsr)) set_control(s->mxcsr); /* the sticky flags too: ours are no business of the host */
+  if (!computing(s->mxcsr))
+    set_control(s->mxcsr); /* the sticky flags too: ours are no business of the host */
 #ifdef WOK_ONEDNN
   if (s->omp != 1) omp_set_num_threads(s->omp);
 #endif

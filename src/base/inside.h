@@ -11,14 +11,14 @@ enum { WOK__MSG_BYTES = 1024, WOK__MAX_THREADS = 256 };
 typedef struct wok__pool wok__pool;
 
 struct wok_ctx {
-  wok_ctx_opts opts;          /* isa_cap points into our own table, threads is the resolved number */
-  char msg[WOK__MSG_BYTES];   /* of the last failure */
-  atomic_int cancel;          /* set from signal handlers: lock-free by construction of the platforms we build for */
-  wok__isa machine_isa, isa;  /* what the CPU offers; what the cap leaves of it */
+  wok_ctx_opts opts;        /* isa_cap points into our own table, threads is the resolved number */
+  char msg[WOK__MSG_BYTES]; /* of the last failure */
+  atomic_int cancel; /* set from signal handlers: lock-free by construction of the platforms we build for */
+  wok__isa machine_isa, isa; /* what the CPU offers; what the cap leaves of it */
   uint32_t machine_features, features;
-  int cpus;                   /* CPUs this process may use */
-  wok__pool *pool;            /* NULL until the first region with more than one tile */
-  bool in_region;             /* a parallel region is running */
+  int cpus;        /* CPUs this process may use */
+  wok__pool *pool; /* NULL until the first region with more than one tile */
+  bool in_region;  /* a parallel region is running */
 };
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "wok_cancel must be safe in a signal handler");
 
@@ -37,5 +37,6 @@ void wok__pool_free(wok__pool *p);
 /* file.c: a short name for messages about a full disk; folder of a path ("." when it has none) */
 wok_status wok__fail_write(wok_ctx *c, int err, const char *path, int64_t missing, bool old_untouched);
 char *wok__dir_of(const char *path); /* wok__free it; NULL: no memory */
-ssize_t wok__read_some(int fd, void *p, int64_t n); /* read() again after EINTR; never asks for more than 1 GiB */
+ssize_t wok__read_some(int fd, void *p,
+                       int64_t n); /* read() again after EINTR; never asks for more than 1 GiB */
 #endif

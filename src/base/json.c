@@ -16,7 +16,8 @@ typedef struct scan_result {
   int64_t wide; /* integers beyond 64 bits */
 } scan_result;
 
-static int64_t string_end(const char *z, int64_t n, int64_t i) { /* i: after the opening quote; returns after the closing one */
+static int64_t string_end(const char *z, int64_t n,
+                          int64_t i) { /* i: after the opening quote; returns after the closing one */
   while (i < n && z[i] != '"') i += z[i] == '\\' ? 2 : 1;
   return WOK__MIN(i + 1, n);
 }
@@ -86,7 +87,8 @@ wok_status wok__json_parse(wok_ctx *c, json_t **out, const char *text, int64_t n
   if (r.bytes > AND_MORE && (r.bytes - AND_MORE) / PER_BYTE > n) {
     char size[32];
     wok__format_size(size, (int64_t)sizeof size, r.bytes);
-    return wok__fail(c, WOK_LIMIT, "%s: too many small values: %s of memory for %lld bytes of JSON", where, size, (long long)n);
+    return wok__fail(c, WOK_LIMIT, "%s: too many small values: %s of memory for %lld bytes of JSON", where,
+                     size, (long long)n);
   }
   wok__str fixed;
   wok__str_init(&fixed, INT64_MAX / 4);
@@ -127,7 +129,9 @@ static const char *shown(char buf[SHOWN], const json_t *v) {
   case JSON_TRUE: return "true";
   case JSON_FALSE: return "false";
   case JSON_NULL: return "null";
-  case JSON_INTEGER: (void)wok__snprintf(buf, SHOWN, "%" JSON_INTEGER_FORMAT, json_integer_value(v)); return buf;
+  case JSON_INTEGER:
+    (void)wok__snprintf(buf, SHOWN, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+    return buf;
   case JSON_REAL: {
     wok__str s;
     wok__str_init(&s, SHOWN - 1);
@@ -153,7 +157,8 @@ static wok_status member(wok_ctx *c, const json_t *o, const char *where, const c
   *v = NULL;
   if (!json_is_object(o)) {
     char buf[SHOWN];
-    return wok__fail(c, WOK_FORMAT, "%s: must be an object with the key %s, not %s", where, key, o ? shown(buf, o) : "nothing");
+    return wok__fail(c, WOK_FORMAT, "%s: must be an object with the key %s, not %s", where, key,
+                     o ? shown(buf, o) : "nothing");
   }
   const json_t *j = json_object_get(o, key);
   if (j && !json_is_null(j)) *v = j;
@@ -164,7 +169,8 @@ static wok_status missing(wok_ctx *c, const json_t *o, const char *where, const 
   return wok__fail(c, WOK_FORMAT, "%s: %s is %s", where, key, json_object_get(o, key) ? "null" : "missing");
 }
 
-static wok_status get_int(wok_ctx *c, const json_t *j, const char *where, const char *key, int64_t lo, int64_t hi, int64_t *v) {
+static wok_status get_int(wok_ctx *c, const json_t *j, const char *where, const char *key, int64_t lo,
+                          int64_t hi, int64_t *v) {
   if (json_is_integer(j)) {
     int64_t x = (int64_t)json_integer_value(j);
     if (x >= lo && x <= hi) {
@@ -175,24 +181,29 @@ static wok_status get_int(wok_ctx *c, const json_t *j, const char *where, const 
   char buf[SHOWN], range[64] = "";
   if (lo > INT64_MIN && hi < INT64_MAX)
     (void)wok__snprintf(range, (int64_t)sizeof range, " in [%lld, %lld]", (long long)lo, (long long)hi);
-  else if (lo > INT64_MIN) (void)wok__snprintf(range, (int64_t)sizeof range, " of at least %lld", (long long)lo);
-  else if (hi < INT64_MAX) (void)wok__snprintf(range, (int64_t)sizeof range, " of at most %lld", (long long)hi);
+  else if (lo > INT64_MIN)
+    (void)wok__snprintf(range, (int64_t)sizeof range, " of at least %lld", (long long)lo);
+  else if (hi < INT64_MAX)
+    (void)wok__snprintf(range, (int64_t)sizeof range, " of at most %lld", (long long)hi);
   return wok__fail(c, WOK_FORMAT, "%s: %s must be an integer%s, not %s", where, key, range, shown(buf, j));
 }
 
-wok_status wok__json_int_opt(wok_ctx *c, const json_t *o, const char *where, const char *key, int64_t lo, int64_t hi, int64_t *v) {
+wok_status wok__json_int_opt(wok_ctx *c, const json_t *o, const char *where, const char *key, int64_t lo,
+                             int64_t hi, int64_t *v) {
   const json_t *j;
   WOK__TRY(member(c, o, where, key, &j));
   return j ? get_int(c, j, where, key, lo, hi, v) : WOK_OK;
 }
 
-wok_status wok__json_int(wok_ctx *c, const json_t *o, const char *where, const char *key, int64_t lo, int64_t hi, int64_t *v) {
+wok_status wok__json_int(wok_ctx *c, const json_t *o, const char *where, const char *key, int64_t lo,
+                         int64_t hi, int64_t *v) {
   const json_t *j;
   WOK__TRY(member(c, o, where, key, &j));
   return j ? get_int(c, j, where, key, lo, hi, v) : missing(c, o, where, key);
 }
 
-wok_status wok__json_double_opt(wok_ctx *c, const json_t *o, const char *where, const char *key, double lo, double hi, double *v) {
+wok_status wok__json_double_opt(wok_ctx *c, const json_t *o, const char *where, const char *key, double lo,
+                                double hi, double *v) {
   const json_t *j;
   WOK__TRY(member(c, o, where, key, &j));
   if (!j) return WOK_OK;
@@ -204,7 +215,8 @@ wok_status wok__json_double_opt(wok_ctx *c, const json_t *o, const char *where, 
     }
   }
   char buf[SHOWN];
-  return wok__fail(c, WOK_FORMAT, "%s: %s must be a number in [%g, %g], not %s", where, key, lo, hi, shown(buf, j));
+  return wok__fail(c, WOK_FORMAT, "%s: %s must be a number in [%g, %g], not %s", where, key, lo, hi,
+                   shown(buf, j));
 }
 
 wok_status wok__json_bool_opt(wok_ctx *c, const json_t *o, const char *where, const char *key, bool *v) {
@@ -219,7 +231,8 @@ wok_status wok__json_bool_opt(wok_ctx *c, const json_t *o, const char *where, co
   return WOK_OK;
 }
 
-wok_status wok__json_str_opt(wok_ctx *c, const json_t *o, const char *where, const char *key, const char **v) {
+wok_status wok__json_str_opt(wok_ctx *c, const json_t *o, const char *where, const char *key,
+                             const char **v) {
   const json_t *j;
   WOK__TRY(member(c, o, where, key, &j));
   if (!j) return WOK_OK;

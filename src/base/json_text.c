@@ -48,7 +48,8 @@ static wok_status real(const out *o, double v) {
   if (!isfinite(v)) return wok__fail(o->c, WOK_NONFINITE, "JSON cannot hold a number that is not finite");
   int64_t at = o->s->len;
   wok__str_double(o->s, v);
-  if (!o->s->failed && !strpbrk(o->s->p + at, ".e")) wok__str_puts(o->s, ".0"); /* a real stays a real when read back */
+  if (!o->s->failed && !strpbrk(o->s->p + at, ".e"))
+    wok__str_puts(o->s, ".0"); /* a real stays a real when read back */
   return WOK_OK;
 }
 
@@ -87,7 +88,8 @@ static wok_status object(const out *o, const json_t *j, int depth) {
 
 static wok_status value(const out *o, const json_t *j, int depth) {
   /* Also ends the walk through a tree that contains itself. */
-  if (depth > JSON_PARSER_MAX_DEPTH) return wok__fail(o->c, WOK_LIMIT, "JSON nested too deeply to be read again");
+  if (depth > JSON_PARSER_MAX_DEPTH)
+    return wok__fail(o->c, WOK_LIMIT, "JSON nested too deeply to be read again");
   switch (json_typeof(j)) {
   case JSON_OBJECT: return object(o, j, depth);
   case JSON_ARRAY: return array(o, j, depth);

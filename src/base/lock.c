@@ -13,9 +13,13 @@ static wok_status in_use(wok_ctx *c, int fd, const char *dir, const char *path) 
   text[n > 0 ? n : 0] = '\0';
   long pid = strtol(text, NULL, 10); /* 0: the holder has not written it yet */
   char who[48];
-  if (pid > 0) (void)wok__snprintf(who, (int64_t)sizeof who, "process %ld", pid);
-  else (void)wok__snprintf(who, (int64_t)sizeof who, "another process");
-  return wok__fail(c, WOK_LOCKED, "%s is in use by %s (lock file %s); wait for it or choose another directory", dir, who, path);
+  if (pid > 0)
+    (void)wok__snprintf(who, (int64_t)sizeof who, "process %ld", pid);
+  else
+    (void)wok__snprintf(who, (int64_t)sizeof who, "another process");
+  return wok__fail(c, WOK_LOCKED,
+                   "%s is in use by %s (lock file %s); wait for it or choose another directory", dir, who,
+                   path);
 }
 
 wok_status wok__lock_dir(wok_ctx *c, wok__lock *l, const char *dir) {
@@ -38,7 +42,8 @@ wok_status wok__lock_dir(wok_ctx *c, wok__lock *l, const char *dir) {
   if (fd < 0) {
     s = wok__fail_errno(c, errno, "%s", path);
   } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    s = errno == EWOULDBLOCK ? in_use(c, fd, dir, path) : wok__fail_errno(c, errno, "%s: cannot be locked", path);
+    s = errno == EWOULDBLOCK ? in_use(c, fd, dir, path)
+                             : wok__fail_errno(c, errno, "%s: cannot be locked", path);
   } else {
     /* The number is only for the message: a full disk does not keep us from holding the lock. */
     char text[32];
@@ -55,7 +60,8 @@ wok_status wok__lock_dir(wok_ctx *c, wok__lock *l, const char *dir) {
 /* The file stays: removing it would let a second process lock a name that a third one then makes anew. */
 void wok__unlock(wok__lock *l) {
   if (l->fd >= 3) {
-    if (ftruncate(l->fd, 0) != 0) { /* an outdated number is never shown: it is read only while someone holds the lock */
+    if (ftruncate(l->fd, 0) !=
+        0) { /* an outdated number is never shown: it is read only while someone holds the lock */
     }
     (void)close(l->fd);
   }

@@ -67,7 +67,8 @@ static int cpus_by_quota(int cpus) {
     while (len > 0 && group[len - 1] == '/') len--;
     int quota;
     (void)wok__snprintf(path, (int64_t)sizeof path, "%s%.*s/cpu.max", root, (int)len, group);
-    if (head_of(path, text, (int64_t)sizeof text) && wok__cgroup_quota(text, &quota) && quota < cpus) cpus = quota;
+    if (head_of(path, text, (int64_t)sizeof text) && wok__cgroup_quota(text, &quota) && quota < cpus)
+      cpus = quota;
     if (len == 0) return cpus;
     while (len > 0 && group[len - 1] != '/') len--;
   }
@@ -86,11 +87,16 @@ static void cpu_model(char *buf, int64_t cap) {
     }
   }
   struct utsname u;
-  if (!buf[0]) (void)wok__snprintf(buf, cap, "%s", uname(&u) == 0 ? u.machine : "unknown"); /* Arm names no model there */
+  if (!buf[0])
+    (void)wok__snprintf(buf, cap, "%s",
+                        uname(&u) == 0 ? u.machine : "unknown"); /* Arm names no model there */
 }
 
 static void feature_names(uint32_t f, char *buf, int64_t cap) {
-  static const struct { uint32_t bit; const char *name; } names[] = {
+  static const struct {
+    uint32_t bit;
+    const char *name;
+  } names[] = {
       {WOK__CPU_AVX2, "avx2"},
       {WOK__CPU_AVX512, "avx512"},
       {WOK__CPU_AVX512_BF16, "avx512_bf16"},
@@ -100,7 +106,8 @@ static void feature_names(uint32_t f, char *buf, int64_t cap) {
   int64_t n = 0;
   buf[0] = '\0';
   for (int64_t i = 0; i < WOK__COUNT(names); i++)
-    if (f & names[i].bit && n < cap) n += wok__snprintf(buf + n, cap - n, "%s%s", n ? " " : "", names[i].name);
+    if (f & names[i].bit && n < cap)
+      n += wok__snprintf(buf + n, cap - n, "%s%s", n ? " " : "", names[i].name);
 }
 
 void wok__machine_base(const wok_ctx *c, wok_machine *m) {

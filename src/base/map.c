@@ -11,8 +11,9 @@ typedef struct entry {
 struct wok__map {
   entry *e;
   int64_t n, cap;
-  uint64_t *slot; /* 0: free; otherwise index + 1 in the low 40 bits and the hash's top 24 bits above, to skip most compares */
-  uint64_t mask;  /* slots - 1; slots is a power of two */
+  uint64_t *
+      slot; /* 0: free; otherwise index + 1 in the low 40 bits and the hash's top 24 bits above, to skip most compares */
+  uint64_t mask; /* slots - 1; slots is a power of two */
   wok__arena *keys;
   uint64_t seed;
 };
@@ -59,7 +60,8 @@ static uint64_t *find(const wok__map *m, const void *key, int64_t klen, uint64_t
     if (v == 0) return &m->slot[i];
     if (((v ^ hash) & ~INDEX_MASK) != 0) continue;
     const entry *e = &m->e[(v & INDEX_MASK) - 1];
-    if (e->hash == hash && e->klen == klen && (klen == 0 || memcmp(e->key, key, (size_t)klen) == 0)) return &m->slot[i];
+    if (e->hash == hash && e->klen == klen && (klen == 0 || memcmp(e->key, key, (size_t)klen) == 0))
+      return &m->slot[i];
   }
 }
 

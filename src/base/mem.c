@@ -63,7 +63,8 @@ void *wok__pages_alloc(int64_t n) {
   if (before) (void)munmap(m, before);
   if (after) (void)munmap((void *)(start + (uintptr_t)bytes), after);
 #ifdef MADV_HUGEPAGE
-  if (bytes >= HUGE_PAGE) (void)madvise((void *)start, (size_t)bytes, MADV_HUGEPAGE); /* advice: refusal is no failure */
+  if (bytes >= HUGE_PAGE)
+    (void)madvise((void *)start, (size_t)bytes, MADV_HUGEPAGE); /* advice: refusal is no failure */
 #endif
   return (void *)start;
 }

@@ -68,7 +68,8 @@ static bool digits_to_int64(const char *z, const char **end, int64_t *v) {
   if (!digit(*z)) return false;
   int64_t r = 0; /* kept negative: INT64_MIN has no positive twin */
   for (; digit(*z); z++)
-    if (__builtin_mul_overflow(r, (int64_t)10, &r) || __builtin_sub_overflow(r, (int64_t)(*z - '0'), &r)) return false;
+    if (__builtin_mul_overflow(r, (int64_t)10, &r) || __builtin_sub_overflow(r, (int64_t)(*z - '0'), &r))
+      return false;
   if (!minus && r == INT64_MIN) return false;
   *v = minus ? r : -r;
   *end = z;
@@ -110,8 +111,10 @@ static void in_units(char *buf, int64_t cap, int64_t n, const char *const *unit,
   int u = 0;
   while (u + 1 < units && v >= (u == 0 ? 1000.0 : 999.95)) v /= 1000.0, u++;
   const char *space = unit[u][0] ? " " : "";
-  if (u == 0) (void)wok__snprintf(buf, cap, "%lld%s%s", (long long)n, space, unit[u]);
-  else (void)wok__snprintf(buf, cap, "%s%.1f%s%s", n < 0 ? "-" : "", v, space, unit[u]);
+  if (u == 0)
+    (void)wok__snprintf(buf, cap, "%lld%s%s", (long long)n, space, unit[u]);
+  else
+    (void)wok__snprintf(buf, cap, "%s%.1f%s%s", n < 0 ? "-" : "", v, space, unit[u]);
 }
 
 void wok__format_size(char *buf, int64_t cap, int64_t bytes) {
@@ -130,6 +133,8 @@ void wok__format_seconds(char *buf, int64_t cap, double s) {
     return;
   }
   long long t = (long long)(s + 0.5), h = t / 3600, m = t / 60 % 60, sec = t % 60;
-  if (h > 0) (void)wok__snprintf(buf, cap, "%lld:%02lld:%02lld", h, m, sec);
-  else (void)wok__snprintf(buf, cap, "%lld:%02lld", m, sec);
+  if (h > 0)
+    (void)wok__snprintf(buf, cap, "%lld:%02lld:%02lld", h, m, sec);
+  else
+    (void)wok__snprintf(buf, cap, "%lld:%02lld", m, sec);
 }

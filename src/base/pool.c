@@ -20,8 +20,8 @@ enum { LINE = 64, PAUSES_PER_CLOCK = 32 };
 static const double spin_seconds = 60e-6;
 
 /* `state`: how many helpers are in the region, and two flags. */
-#define OPEN 0x80000000u    /* helpers may join */
-#define WAITED 0x40000000u  /* the caller sleeps until the last helper leaves */
+#define OPEN 0x80000000u   /* helpers may join */
+#define WAITED 0x40000000u /* the caller sleeps until the last helper leaves */
 #define INSIDE 0x3fffffffu
 
 typedef struct helper {
@@ -32,7 +32,8 @@ typedef struct helper {
 
 /* What different threads write lies in different cache lines. */
 struct wok__pool {
-  _Alignas(LINE) atomic_uint gen; /* one up for every region and for the end: helpers watch it and sleep on it */
+  _Alignas(LINE)
+      atomic_uint gen; /* one up for every region and for the end: helpers watch it and sleep on it */
   _Alignas(LINE) atomic_uint state;
   _Alignas(LINE) atomic_uint sleepers;
   _Alignas(LINE) atomic_llong next; /* tile to take next */
@@ -54,7 +55,8 @@ static void cpu_relax(void) {
 }
 
 static void futex_wait(atomic_uint *word, unsigned seen) {
-  (void)syscall(SYS_futex, (void *)word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0); /* returns at once if it moved on */
+  (void)syscall(SYS_futex, (void *)word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL,
+                0); /* returns at once if it moved on */
 }
 static void futex_wake(atomic_uint *word, int64_t threads) {
   (void)syscall(SYS_futex, (void *)word, FUTEX_WAKE_PRIVATE, (int)WOK__MIN(threads, 1 << 30), NULL, NULL, 0);
@@ -66,10 +68,13 @@ static bool spin(const atomic_uint *word, unsigned mask, unsigned value, bool wa
   for (int i = 1;; i++) {
     if (((atomic_load_explicit(word, memory_order_acquire) & mask) == value) == want) return true;
     cpu_relax();
-    if (i % PAUSES_PER_CLOCK == 0) { /* a pause lasts 10 to 50 ns depending on the CPU: only the clock knows */
+    if (i % PAUSES_PER_CLOCK ==
+        0) { /* a pause lasts 10 to 50 ns depending on the CPU: only the clock knows */
       double t = wok__now();
-      if (end == 0) end = t + spin_seconds;
-      else if (t >= end) return false;
+      if (end == 0)
+        end = t + spin_seconds;
+      else if (t >= end)
+        return false;
     }
   }
 }
@@ -88,7 +93,9 @@ static void take_tiles(wok__pool *p, int worker) {
 static bool join_region(wok__pool *p) {
   unsigned s = atomic_load_explicit(&p->state, memory_order_relaxed);
   while (s & OPEN)
-    if (atomic_compare_exchange_weak_explicit(&p->state, &s, s + 1, memory_order_acquire, memory_order_relaxed)) return true;
+    if (atomic_compare_exchange_weak_explicit(&p->state, &s, s + 1, memory_order_acquire,
+                                              memory_order_relaxed))
+      return true;
   return false;
 }
 
@@ -170,7 +177,8 @@ static wok__pool *pool_new(wok_ctx *c) {
   }
   (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
   if (p->helpers < wanted)
-    wok__log(c, WOK_LOG_WARN, "only %d of %d threads could be started; going on with those", p->helpers + 1, wanted + 1);
+    wok__log(c, WOK_LOG_WARN, "only %d of %d threads could be started; going on with those", p->helpers + 1,
+             wanted + 1);
   return p;
 }
 
@@ -188,8 +196,8 @@ static void wait_for_helpers(wok__pool *p) {
   if (s == 0 || (p->spin && spin(&p->state, INSIDE, 0, true))) return;
   for (s = atomic_load_explicit(&p->state, memory_order_acquire); (s & INSIDE) != 0;
        s = atomic_load_explicit(&p->state, memory_order_acquire)) {
-    if (!(s & WAITED) &&
-        !atomic_compare_exchange_strong_explicit(&p->state, &s, s | WAITED, memory_order_relaxed, memory_order_relaxed))
+    if (!(s & WAITED) && !atomic_compare_exchange_strong_explicit(&p->state, &s, s | WAITED,
+                                                                  memory_order_relaxed, memory_order_relaxed))
       continue;
     futex_wait(&p->state, s | WAITED);
   }

@@ -81,7 +81,8 @@ static void errno_text(int err, char *buf, int64_t cap) {
   (void)wok__snprintf(buf, cap, "%s", strerror_l(err, c_locale));
   freelocale(c_locale);
   /* The text goes on a sentence: "No such file" becomes "no such file", "RPC ..." stays. */
-  if (buf[0] >= 'A' && buf[0] <= 'Z' && !(buf[1] >= 'A' && buf[1] <= 'Z')) buf[0] = (char)(buf[0] - 'A' + 'a');
+  if (buf[0] >= 'A' && buf[0] <= 'Z' && !(buf[1] >= 'A' && buf[1] <= 'Z'))
+    buf[0] = (char)(buf[0] - 'A' + 'a');
 }
 
 wok_status wok__fail_errno(wok_ctx *c, int err, const char *fmt, ...) {

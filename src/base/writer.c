@@ -16,9 +16,9 @@ struct wok__writer {
   int fd;
   bool existed; /* there is an old file to speak of */
   bool seekable;
-  int64_t at;       /* where the buffer begins in the file */
-  int64_t fill;     /* bytes in the buffer */
-  int64_t expected; /* 0: unknown */
+  int64_t at;        /* where the buffer begins in the file */
+  int64_t fill;      /* bytes in the buffer */
+  int64_t expected;  /* 0: unknown */
   wok_status failed; /* the first failure sticks: nothing after it may be committed */
   char *failed_msg;
   char buf[];
@@ -89,7 +89,7 @@ wok_status wok__writer_open(wok_ctx *c, wok__writer **out, const char *path) {
   } else {
     s = open_aside(w);
     if (!s && w->existed) (void)fchmod(w->fd, st.st_mode & 0777); /* a private file stays private */
-    if (s) { /* nothing was made that would have to go */
+    if (s) {                                                      /* nothing was made that would have to go */
       wok__free(w->tmp);
       w->tmp = NULL;
     }
@@ -174,7 +174,8 @@ wok_status wok__writer_seek(wok__writer *w, int64_t offset) {
   if (offset < 0) return stick(w, wok__fail(w->c, WOK_INVALID, "%s: negative offset", w->path));
   if (offset == w->at + w->fill) return WOK_OK;
   if (!w->seekable)
-    return stick(w, wok__fail(w->c, WOK_UNSUPPORTED, "%s: this must be a regular file, since its head is written last", w->path));
+    return stick(w, wok__fail(w->c, WOK_UNSUPPORTED,
+                              "%s: this must be a regular file, since its head is written last", w->path));
   WOK__TRY(flush(w, 0));
   w->at = offset;
   return WOK_OK;
@@ -192,7 +193,8 @@ static wok_status publish(wok__writer *w) {
   if (fsync(w->fd) != 0) return wok__fail_write(w->c, errno, w->path, 0, w->existed);
   int fd = w->fd;
   w->fd = -1;
-  if (close(fd) != 0) return wok__fail_write(w->c, errno, w->path, 0, w->existed); /* network file systems report here */
+  if (close(fd) != 0)
+    return wok__fail_write(w->c, errno, w->path, 0, w->existed); /* network file systems report here */
   if (rename(w->tmp, w->path) != 0) return wok__fail_write(w->c, errno, w->path, 0, w->existed);
   wok__free(w->tmp);
   w->tmp = NULL;

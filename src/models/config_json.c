@@ -16,6 +16,7 @@ typedef struct hf_type {
   const hf_key *keys;
   int64_t nkeys;
   void (*base)(wok_model_config *cfg);
+  bool (*takes)(const wok_model_config *cfg); /* NULL: whatever the keys can say */
   wok_status (*more)(wok_ctx *c, wok_model_config *cfg, const json_t *j, const char *where);
 } hf_type;
 
@@ -110,9 +111,14 @@ static wok_status llama_more(wok_ctx *c, wok_model_config *cfg, const json_t *j,
   return WOK_OK;
 }
 
+/* transformers 5 refuses other sizes, head_dim or not. */
+static bool llama_takes(const wok_model_config *cfg) {
+  return cfg->defaults.heads > 0 && cfg->hidden_size % cfg->defaults.heads == 0;
+}
+
 static const hf_type types[] = {
-    {"gpt2", "GPT2LMHeadModel", gpt2_keys, WOK__COUNT(gpt2_keys), gpt2_base, gpt2_more},
-    {"llama", "LlamaForCausalLM", llama_keys, WOK__COUNT(llama_keys), llama_base, llama_more},
+    {"gpt2", "GPT2LMHeadModel", gpt2_keys, WOK__COUNT(gpt2_keys), gpt2_base, NULL, gpt2_more},
+    {"llama", "LlamaForCausalLM", llama_keys, WOK__COUNT(llama_keys), llama_base, llama_takes, llama_more},
 };
 
 static bool has_key(const hf_type *t, const char *option) {
@@ -125,6 +131,7 @@ static bool has_key(const hf_type *t, const char *option) {
 /* A type fits when what is read back after writing its keys computes the same. */
 static bool fits(const hf_type *t, const wok_model_config *cfg) {
   wok_model_config back;
+  if (t->takes && !t->takes(cfg)) return false;
   t->base(&back);
   const wok_block first = wok__block_of(cfg, -1);
   for (int64_t i = 0; i < t->nkeys; i++) {

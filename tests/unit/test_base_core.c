@@ -87,7 +87,8 @@ static void context_options(void **state) {
   assert_status(wok_ctx_new(&c, &(wok_ctx_opts){.threads = -1, .log = env_log, .log_ud = e}), WOK_INVALID);
   assert_null(c);
   assert_non_null(strstr(e->log, "threads"));
-  assert_status(wok_ctx_new(&c, &(wok_ctx_opts){.isa_cap = "sse9", .log = env_log, .log_ud = e}), WOK_INVALID);
+  assert_status(wok_ctx_new(&c, &(wok_ctx_opts){.isa_cap = "sse9", .log = env_log, .log_ud = e}),
+                WOK_INVALID);
   assert_null(c);
   assert_non_null(strstr(e->log, "isa_cap"));
   assert_status(wok_ctx_new(&c, &(wok_ctx_opts){.mem_limit = -5}), WOK_INVALID);
@@ -101,7 +102,7 @@ static void context_options(void **state) {
   wok_ctx_opts o = {.threads = 1000, .isa_cap = cap, .seed = 42, .mem_limit = 7, .log = env_log, .log_ud = e};
   e->logs = 0;
   assert_status(wok_ctx_new(&c, &o), WOK_OK);
-  assert_int_equal(e->logs, 1); /* more threads than CPUs */
+  assert_int_equal(e->logs, 1);     /* more threads than CPUs */
   memset(cap, 'x', sizeof cap - 1); /* the options were copied */
   o.seed = 1;
   assert_int_equal(wok_ctx_threads(c), 256);
@@ -156,7 +157,8 @@ static void progress(void **state) {
   (void)state;
   seen s = {0};
   wok_ctx *c;
-  assert_status(wok_ctx_new(&c, &(wok_ctx_opts){.threads = 1, .progress = on_progress, .progress_ud = &s}), WOK_OK);
+  assert_status(wok_ctx_new(&c, &(wok_ctx_opts){.threads = 1, .progress = on_progress, .progress_ud = &s}),
+                WOK_OK);
   wok__task t;
   wok__task_begin(&t, c, "pack", "bytes", 1000);
   double start = wok__now();

@@ -140,7 +140,8 @@ static bool forbid_exchange(void) {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   struct sock_fprog prog = {sizeof code / sizeof *code, code};
-  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == 0;
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == 0;
 }
 
 static void replacing_without_exchange(void **state) {
@@ -151,7 +152,8 @@ static void replacing_without_exchange(void **state) {
   put(e, "ckpt/model", "old");
   pid_t child = fork(); /* the filter stays for the life of a process */
   assert_true(child >= 0);
-  if (child == 0) _exit(!forbid_exchange() ? 99 : (int)wok__rename_dir(e->c, at(e, "ckpt.new"), at(e, "ckpt")));
+  if (child == 0)
+    _exit(!forbid_exchange() ? 99 : (int)wok__rename_dir(e->c, at(e, "ckpt.new"), at(e, "ckpt")));
   int how;
   assert_int_equal(waitpid(child, &how, 0), child);
   assert_true(WIFEXITED(how));
@@ -178,7 +180,8 @@ static void locking(void **state) {
   wok__unlock(&l);
   assert_status(wok__lock_dir(e->c, &l, e->dir), WOK_OK);
   assert_status(wok__lock_dir(e->c, &l2, e->dir), WOK_LOCKED);
-  (void)snprintf(want, sizeof want, "%s is in use by process %ld (lock file %s/.lock); wait for it or choose another directory",
+  (void)snprintf(want, sizeof want,
+                 "%s is in use by process %ld (lock file %s/.lock); wait for it or choose another directory",
                  e->dir, (long)getpid(), e->dir);
   assert_string_equal(wok_errmsg(e->c), want);
   wok__unlock(&l2);
@@ -210,16 +213,16 @@ static void locking(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      env_test(make_and_ask),
-      env_test(joining),
-      env_test(listing),
-      env_test(removing),
-      env_test(removing_stops_at_a_depth),
-      env_test(replacing),
+    env_test(make_and_ask),
+    env_test(joining),
+    env_test(listing),
+    env_test(removing),
+    env_test(removing_stops_at_a_depth),
+    env_test(replacing),
 #if defined(__x86_64__)
-      env_test(replacing_without_exchange),
+    env_test(replacing_without_exchange),
 #endif
-      env_test(locking),
+    env_test(locking),
   };
   return cmocka_run_group_tests_name("base dir", tests, NULL, NULL);
 }

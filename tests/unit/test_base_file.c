@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include "test_base.h"
 
-static void put(const char *path, const char *text) { assert_status(wok__write_file(NULL, path, text, (int64_t)strlen(text)), WOK_OK); }
+static void put(const char *path, const char *text) {
+  assert_status(wok__write_file(NULL, path, text, (int64_t)strlen(text)), WOK_OK);
+}
 
 static void assert_text(env *e, const char *path, const char *text) {
   char *p;
@@ -218,12 +220,14 @@ static void full_disk(void **state) {
     print_message("skipped: no right to mount a small disk\n");
     return;
   }
-  char *path = wok__path_join(e->a, disk, "model.safetensors"), *log = wok__path_join(e->a, disk, "log.jsonl");
+  char *path = wok__path_join(e->a, disk, "model.safetensors"),
+       *log = wok__path_join(e->a, disk, "log.jsonl");
   put(path, "old");
   static char block[3000000];
   wok__writer *w;
   assert_status(wok__write_file(e->c, path, block, sizeof block), WOK_NOSPACE);
-  assert_msg(e->c, "model.safetensors: no space left on the device (needs 2.0 MB more); the old file is untouched");
+  assert_msg(e->c,
+             "model.safetensors: no space left on the device (needs 2.0 MB more); the old file is untouched");
   assert_text(e, path, "old");
   assert_int_equal(files_in(e, disk), 1);
   assert_status(wok__writer_open(e->c, &w, path), WOK_OK);
@@ -278,7 +282,8 @@ static void appending(void **state) {
   assert_int_equal(wok__appender_size(a), 6);
   wok__appender_close(a);
   e->logs = 0;
-  assert_status(wok__appender_open(e->c, &a, path, 100), WOK_OK); /* shorter than it should be: told, not fatal */
+  assert_status(wok__appender_open(e->c, &a, path, 100),
+                WOK_OK); /* shorter than it should be: told, not fatal */
   assert_int_equal(e->logs, 1);
   wok__appender_close(a);
   assert_text(e, path, "one\n2\n");
@@ -290,14 +295,10 @@ static void appending(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      env_test(read_file),
-      env_test(mapping),
-      env_test(writing),
-      env_test(abort_keeps_the_old_file),
-      env_test(refusals),
-      env_test(devices_are_written_in_place),
-      env_test(file_size_limit),
-      env_test(appending),
+      env_test(read_file),       env_test(mapping),
+      env_test(writing),         env_test(abort_keeps_the_old_file),
+      env_test(refusals),        env_test(devices_are_written_in_place),
+      env_test(file_size_limit), env_test(appending),
       env_test(full_disk),
   };
   return cmocka_run_group_tests_name("base file", tests, NULL, NULL);

@@ -82,7 +82,8 @@ static void bounds(void **state) {
   char *vocab = malloc((size_t)n);
   assert_non_null(vocab);
   vocab[len++] = '[';
-  for (int i = 0; i < 250000; i++) len += snprintf(vocab + len, 40, "%s[\"p%x\",-%d.%d]", i ? "," : "", i, i % 17, i % 10);
+  for (int i = 0; i < 250000; i++)
+    len += snprintf(vocab + len, 40, "%s[\"p%x\",-%d.%d]", i ? "," : "", i, i % 17, i % 10);
   vocab[len++] = ']';
   assert_status(wok__json_parse(e->c, &j, vocab, len, "tokenizer.json"), WOK_OK);
   assert_int_equal(json_array_size(j), 250000);
@@ -95,19 +96,24 @@ static void wide_integers(void **state) {
   env *e = *state;
   json_t *j;
   /* As transformers writes it for "no limit". */
-  assert_status(parse(e, &j, "{\"model_max_length\": 1000000000000000019884624838656, \"s\": \"99999999999999999999 \\\" 99999999999999999999\",\n"
-                             "\"max\": 9223372036854775807, \"min\": -9223372036854775808, \"over\": 9223372036854775808, \"under\":-9223372036854775809}"),
+  assert_status(parse(e, &j,
+                      "{\"model_max_length\": 1000000000000000019884624838656, \"s\": \"99999999999999999999 "
+                      "\\\" 99999999999999999999\",\n"
+                      "\"max\": 9223372036854775807, \"min\": -9223372036854775808, \"over\": "
+                      "9223372036854775808, \"under\":-9223372036854775809}"),
                 WOK_OK);
   assert_true(json_is_real(json_object_get(j, "model_max_length")));
   assert_true(json_real_value(json_object_get(j, "model_max_length")) == 1e30);
-  assert_string_equal(json_string_value(json_object_get(j, "s")), "99999999999999999999 \" 99999999999999999999");
+  assert_string_equal(json_string_value(json_object_get(j, "s")),
+                      "99999999999999999999 \" 99999999999999999999");
   assert_true(json_integer_value(json_object_get(j, "max")) == INT64_MAX);
   assert_true(json_integer_value(json_object_get(j, "min")) == INT64_MIN);
   assert_true(json_is_real(json_object_get(j, "over")));
   assert_true(json_is_real(json_object_get(j, "under")));
   int64_t v = 0;
   assert_status(wok__json_int(e->c, j, "tokenizer_config.json", "model_max_length", 1, 1000, &v), WOK_FORMAT);
-  assert_string_equal(wok_errmsg(e->c), "tokenizer_config.json: model_max_length must be an integer in [1, 1000], not 1e+30");
+  assert_string_equal(wok_errmsg(e->c),
+                      "tokenizer_config.json: model_max_length must be an integer in [1, 1000], not 1e+30");
   json_decref(j);
   refused(e, "[12345678901234567890123 x]", WOK_FORMAT, "line 1");
 }
@@ -115,9 +121,11 @@ static void wide_integers(void **state) {
 static void getters(void **state) {
   env *e = *state;
   json_t *j;
-  assert_status(parse(e, &j, "{\"i\": -3, \"r\": 0.5, \"b\": true, \"s\": \"gelu\", \"n\": null, \"a\": [], \"o\": {}, "
-                             "\"long\": \"0123456789012345678901234567890123456789 and more\"}"),
-                WOK_OK);
+  assert_status(
+      parse(e, &j,
+            "{\"i\": -3, \"r\": 0.5, \"b\": true, \"s\": \"gelu\", \"n\": null, \"a\": [], \"o\": {}, "
+            "\"long\": \"0123456789012345678901234567890123456789 and more\"}"),
+      WOK_OK);
   int64_t i = 7;
   double d = 7;
   bool b = false;
@@ -213,7 +221,8 @@ static void writing(void **state) {
   json_t *j;
   wok__str s;
   wok__str_init(&s, 1000);
-  assert_status(parse(e, &j, "{\"step\": 100, \"loss\": 2.25, \"tags\": [\"a\", \"b\"], \"o\": {\"x\": []}}"), WOK_OK);
+  assert_status(parse(e, &j, "{\"step\": 100, \"loss\": 2.25, \"tags\": [\"a\", \"b\"], \"o\": {\"x\": []}}"),
+                WOK_OK);
   assert_status(wok__json_text(e->c, j, &s, 0), WOK_OK);
   assert_string_equal(s.p, "{\"step\":100,\"loss\":2.25,\"tags\":[\"a\",\"b\"],\"o\":{\"x\":[]}}");
   wok__str_free(&s);
@@ -265,13 +274,8 @@ static void json_in_a_comma_locale(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      env_test(parsing),
-      env_test(bounds),
-      env_test(wide_integers),
-      env_test(getters),
-      env_test(writing),
-      env_test(reading),
-      env_test(json_in_a_comma_locale),
+      env_test(parsing), env_test(bounds),  env_test(wide_integers),          env_test(getters),
+      env_test(writing), env_test(reading), env_test(json_in_a_comma_locale),
   };
   return cmocka_run_group_tests_name("base json", tests, NULL, NULL);
 }

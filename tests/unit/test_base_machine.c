@@ -13,9 +13,12 @@ static void isa_levels(void **state) {
   wok__isa top = wok__ctx_isa(best);
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) assert_int_equal(top, WOK__ISA_AVX512);
-  else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) assert_int_equal(top, WOK__ISA_AVX2);
-  else assert_int_equal(top, WOK__ISA_GENERIC);
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw"))
+    assert_int_equal(top, WOK__ISA_AVX512);
+  else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    assert_int_equal(top, WOK__ISA_AVX2);
+  else
+    assert_int_equal(top, WOK__ISA_GENERIC);
 #else
   assert_int_equal(top, WOK__ISA_GENERIC);
 #endif
@@ -92,11 +95,11 @@ static void fp_state(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(isa_levels),
-      cmocka_unit_test(machine),
-      cmocka_unit_test(cgroup_quota),
+    cmocka_unit_test(isa_levels),
+    cmocka_unit_test(machine),
+    cmocka_unit_test(cgroup_quota),
 #if defined(__x86_64__)
-      cmocka_unit_test(fp_state),
+    cmocka_unit_test(fp_state),
 #endif
   };
   return cmocka_run_group_tests_name("base machine", tests, NULL, NULL);

@@ -28,8 +28,10 @@ typedef struct count_job {
 } count_job;
 static void count_tile(void *arg, int64_t tile, int worker) {
   count_job *j = arg;
-  if (tile < 0 || tile >= j->tiles || worker < 0 || worker >= j->threads) atomic_fetch_add(&j->wrong, 1);
-  else j->hits[tile]++;
+  if (tile < 0 || tile >= j->tiles || worker < 0 || worker >= j->threads)
+    atomic_fetch_add(&j->wrong, 1);
+  else
+    j->hits[tile]++;
 }
 
 static void every_tile_once(void **state) {
@@ -110,7 +112,8 @@ static void all_threads_work(void **state) {
 
 static void late_tile(void *arg, int64_t tile, int worker) {
   (void)arg, (void)worker;
-  if (tile == 1) (void)usleep(3000); /* the caller has to sleep until the helper is done, or the other way round */
+  if (tile == 1)
+    (void)usleep(3000); /* the caller has to sleep until the helper is done, or the other way round */
 }
 
 static void waiting_for_the_last_tile(void **state) {
@@ -137,7 +140,8 @@ static void state_tile(void *arg, int64_t tile, int worker) {
 #ifdef WOK_ONEDNN
   if (omp_get_max_threads() != 1) atomic_fetch_add(&j->bad, 100);
 #endif
-  if (worker > 0 && (pthread_sigmask(SIG_SETMASK, NULL, &set) != 0 || !sigismember(&set, SIGINT) || sigismember(&set, SIGSEGV)))
+  if (worker > 0 && (pthread_sigmask(SIG_SETMASK, NULL, &set) != 0 || !sigismember(&set, SIGINT) ||
+                     sigismember(&set, SIGSEGV)))
     atomic_fetch_add(&j->bad, 10000);
   (void)usleep(20);
 }
@@ -268,7 +272,8 @@ static void threads_that_cannot_start(void **state) {
 static double cpu_seconds(void) {
   struct rusage u;
   assert_int_equal(getrusage(RUSAGE_SELF, &u), 0);
-  return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + 1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+  return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+         1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
 static void an_idle_pool_sleeps(void **state) {
@@ -286,14 +291,10 @@ int main(void) {
 #ifndef SANITIZED
       env_test(threads_that_cannot_start), /* first: a thread that ended leaves its stack for the next one */
 #endif
-      cmocka_unit_test(every_tile_once),
-      cmocka_unit_test(regions_follow_each_other),
-      cmocka_unit_test(all_threads_work),
-      cmocka_unit_test(waiting_for_the_last_tile),
-      cmocka_unit_test(state_inside_and_after),
-      cmocka_unit_test(nested_runs_stay_on_their_worker),
-      cmocka_unit_test(contexts_are_independent),
-      cmocka_unit_test(an_idle_pool_sleeps),
+      cmocka_unit_test(every_tile_once),          cmocka_unit_test(regions_follow_each_other),
+      cmocka_unit_test(all_threads_work),         cmocka_unit_test(waiting_for_the_last_tile),
+      cmocka_unit_test(state_inside_and_after),   cmocka_unit_test(nested_runs_stay_on_their_worker),
+      cmocka_unit_test(contexts_are_independent), cmocka_unit_test(an_idle_pool_sleeps),
   };
   return cmocka_run_group_tests_name("base pool", tests, NULL, NULL);
 }

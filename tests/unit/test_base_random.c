@@ -175,8 +175,10 @@ static void permute_is_uniform(void **state) {
   double x = 0;
   for (int i = 0; i < 65; i++)
     for (int j = 0; j < 65; j++) {
-      if (i == j) assert_int_equal(pairs[i][j], 0);
-      else x += (pairs[i][j] - 20.0) * (pairs[i][j] - 20.0) / 20.0;
+      if (i == j)
+        assert_int_equal(pairs[i][j], 0);
+      else
+        x += (pairs[i][j] - 20.0) * (pairs[i][j] - 20.0) / 20.0;
     }
   assert_true(x < 4159 + 4 * sqrt(2 * 4159.0));
 }

@@ -30,18 +30,24 @@ static void string_limit(void **state) {
   for (int by_printf = 0; by_printf < 2; by_printf++) {
     wok__str s;
     wok__str_init(&s, 10);
-    if (by_printf) wok__str_printf(&s, "%s", "0123456789");
-    else wok__str_puts(&s, "0123456789");
+    if (by_printf)
+      wok__str_printf(&s, "%s", "0123456789");
+    else
+      wok__str_puts(&s, "0123456789");
     assert_false(s.failed);
-    if (by_printf) wok__str_printf(&s, "%c", 'x');
-    else wok__str_puts(&s, "x");
+    if (by_printf)
+      wok__str_printf(&s, "%c", 'x');
+    else
+      wok__str_puts(&s, "x");
     assert_true(s.failed);
     assert_string_equal(s.p, "0123456789");
     wok__str_clear(&s);
     wok__str_puts(&s, "again");
     assert_false(s.failed);
-    if (by_printf) wok__str_printf(&s, "%s", "longer than it may be");
-    else wok__str_puts(&s, "longer than it may be");
+    if (by_printf)
+      wok__str_printf(&s, "%s", "longer than it may be");
+    else
+      wok__str_puts(&s, "longer than it may be");
     assert_true(s.failed);
     wok__str_puts(&s, "a"); /* sticks, even though this would fit */
     assert_string_equal(s.p, "again");
@@ -101,10 +107,21 @@ static void check_parse_double(void) {
   static const struct {
     const char *z;
     double v;
-  } good[] = {{"1", 1},       {"+1.5", 1.5}, {"-.5", -.5},    {"5.", 5},        {"1e3", 1000},
-              {"1E-3", .001}, {"0", 0},      {"1e-400", 0},   {"00012", 12},    {"1e+0002", 100},
-              {"0.1", 0.1},   {"-0", -0.0},  {"123456789012345678901234567890", 123456789012345678901234567890.0}};
-  static const char *const bad[] = {"", "-", ".", "e5", "1e", "1e+", " 1", "1 ", "1,5", "0x10", "nan", "inf", "-inf", "1e999", "1.2.3", "1f", "--1", "1_000"};
+  } good[] = {{"1", 1},
+              {"+1.5", 1.5},
+              {"-.5", -.5},
+              {"5.", 5},
+              {"1e3", 1000},
+              {"1E-3", .001},
+              {"0", 0},
+              {"1e-400", 0},
+              {"00012", 12},
+              {"1e+0002", 100},
+              {"0.1", 0.1},
+              {"-0", -0.0},
+              {"123456789012345678901234567890", 123456789012345678901234567890.0}};
+  static const char *const bad[] = {"",     "-",   ".",   "e5",   "1e",    "1e+",   " 1", "1 ",  "1,5",
+                                    "0x10", "nan", "inf", "-inf", "1e999", "1.2.3", "1f", "--1", "1_000"};
   for (int64_t i = 0; i < WOK__COUNT(good); i++) {
     double v = 99;
     assert_true(wok__parse_double(good[i].z, &v));
@@ -127,7 +144,9 @@ static void parse_numbers(void **state) {
   assert_true(v == INT64_MIN);
   assert_true(wok__parse_int64("+7", &v) && v == 7);
   assert_true(wok__parse_int64("-0", &v) && v == 0);
-  static const char *const bad[] = {"", "-", "9223372036854775808", "-9223372036854775809", "1.0", " 1", "1 ", "0x1", "1e3", "99999999999999999999"};
+  static const char *const bad[] = {
+      "",    "-",   "9223372036854775808", "-9223372036854775809", "1.0", " 1", "1 ",
+      "0x1", "1e3", "99999999999999999999"};
   v = 5;
   for (int64_t i = 0; i < WOK__COUNT(bad); i++) assert_false(wok__parse_int64(bad[i], &v));
   assert_int_equal(v, 5);
@@ -136,7 +155,8 @@ static void parse_numbers(void **state) {
   assert_true(wok__parse_size("3m", &v) && v == 3 << 20);
   assert_true(wok__parse_size("2G", &v) && v == INT64_C(2) << 30);
   assert_true(wok__parse_size("1T", &v) && v == INT64_C(1) << 40);
-  static const char *const sizes[] = {"", "K", "-1", "+1", "1KB", "1.5G", "8388608T", "1X", "1 G", "99999999999999999999"};
+  static const char *const sizes[] = {"",     "K",        "-1", "+1",  "1KB",
+                                      "1.5G", "8388608T", "1X", "1 G", "99999999999999999999"};
   v = 5;
   for (int64_t i = 0; i < WOK__COUNT(sizes); i++) assert_false(wok__parse_size(sizes[i], &v));
   assert_int_equal(v, 5);
@@ -167,7 +187,8 @@ static void check_formats(void) {
   static const struct {
     double s;
     const char *z;
-  } u[] = {{0, "0:00"}, {59.4, "0:59"}, {59.6, "1:00"}, {125, "2:05"}, {3723, "1:02:03"}, {360000, "100:00:00"}, {-1, "?"}, {1e300, "?"}};
+  } u[] = {{0, "0:00"},       {59.4, "0:59"},        {59.6, "1:00"}, {125, "2:05"},
+           {3723, "1:02:03"}, {360000, "100:00:00"}, {-1, "?"},      {1e300, "?"}};
   for (int64_t i = 0; i < WOK__COUNT(u); i++) {
     wok__format_seconds(b, 32, u[i].s);
     assert_string_equal(b, u[i].z);
