@@ -1,5 +1,5 @@
 /* What happens between differentiation and scheduling: only what the results need, equal values once, sums in an accumulation
-   as a chain of accumulations, the loss head's forward and backward as one operator. Values are immutable; a rewrite only says
+   as a chain of accumulations, sums of padded parts as one concatenation, the loss head's forward and backward as one operator. Values are immutable; a rewrite only says
    which value stands for which. */
 #include <string.h>
 #include "graph/plan.h"
@@ -156,13 +156,71 @@ static wok_status join_loss_heads(wok__ir *ir) {
   return WOK_OK;
 }
 
+/* How often each value is read, results included; by value id. */
+static int64_t *count_uses(const wok__ir *ir) {
+  int64_t *uses = wok__calloc(ir->g->nvals ? ir->g->nvals : 1, (int64_t)sizeof *uses);
+  for (int64_t i = 0; i < ir->n && uses; i++)
+    for (int k = 0; k < ir->nodes[i].node->nin; k++) uses[ir->nodes[i].in[k]->id]++;
+  for (int i = 0; i < ir->nresults && uses; i++) uses[ir->results[i]->id]++;
+  return uses;
+}
+
+/* ---- pad(a) + pad(b) + ... = concat(a, b, ...): the cotangent of a value that was cut into slices ---- */
+enum { PARTS = 16 };
+typedef struct parts { wok_val *v[PARTS]; int n; int64_t nuses; const int64_t *uses; } parts;
+
+static bool gather_pads(const wok__ir *ir, wok_val *v, bool root, parts *p) {
+  if (v->id >= p->nuses || (!root && p->uses[v->id] != 1)) return false;
+  if (is_op(v, WOK__OP_add))
+    return gather_pads(ir, resolve(ir, v->node->in[0]), false, p) && gather_pads(ir, resolve(ir, v->node->in[1]), false, p);
+  if (!is_op(v, WOK__OP_pad) || p->n == PARTS) return false;
+  const wok__attr_pad *a = v->node->attr;
+  int i = p->n++;
+  for (; i > 0 && ((const wok__attr_pad *)p->v[i - 1]->node->attr)->before > a->before; i--) p->v[i] = p->v[i - 1];
+  p->v[i] = v;
+  return true;
+}
+
+/* In order of their places the parts follow each other without gap or overlap along one axis. */
+static bool parts_fit(const parts *p, int64_t *axis) {
+  int64_t at = 0;
+  for (int i = 0; i < p->n; i++) {
+    const wok__attr_pad *a = p->v[i]->node->attr;
+    if (i == 0) *axis = a->axis;
+    int64_t size = p->v[i]->node->in[0]->shape.dim[a->axis];
+    if (a->axis != *axis || a->before != at || (i == p->n - 1 && a->after != 0)) return false;
+    at += size;
+  }
+  return p->n > 1;
+}
+
+static wok_status join_pads(wok__ir *ir) {
+  int64_t nuses = ir->g->nvals, *uses = count_uses(ir), axis;
+  if (!uses) return wok__nomem(ir->c, nuses * 8);
+  wok_status s = WOK_OK;
+  for (int64_t i = ir->n - 1; i >= 0 && !s; i--) { /* from the outermost sum inwards */
+    wok__node *n = ir->nodes[i].node;
+    parts p = {.nuses = nuses, .uses = uses};
+    if (n->op->id != WOK__OP_add || ir->rep[n->out[0].id] || !gather_pads(ir, &n->out[0], true, &p) || !parts_fit(&p, &axis)) continue;
+    wok_val *in[PARTS];
+    for (int k = 0; k < p.n; k++) in[k] = resolve(ir, p.v[k]->node->in[0]);
+    const char *scope = wok__graph_scope_swap(ir->g, n->scope);
+    wok_val *joined = wok_concat(in, p.n, (int)axis);
+    wok__graph_scope_swap(ir->g, scope);
+    if (wok_is_poison(joined) || !fit(ir)) s = wok__nomem(ir->c, 1 << 16);
+    else {
+      ir->moved[joined->node->id] = n->id + 1;
+      ir->rep[n->out[0].id] = joined;
+    }
+  }
+  wok__free(uses);
+  return s;
+}
+
 /* ---- accumulate(a + b) = accumulate(a), accumulate(b): no full-size sum of a tied parameter's gradients exists ---- */
 static wok_status split_accumulations(wok__ir *ir) {
-  int64_t *uses = wok__calloc(ir->g->nvals ? ir->g->nvals : 1, (int64_t)sizeof *uses), nuses = ir->g->nvals;
-  if (!uses) return wok__nomem(ir->c, ir->g->nvals * 8);
-  for (int64_t i = 0; i < ir->n; i++)
-    for (int k = 0; k < ir->nodes[i].node->nin; k++) uses[ir->nodes[i].in[k]->id]++;
-  for (int i = 0; i < ir->nresults; i++) uses[ir->results[i]->id]++;
+  int64_t nuses = ir->g->nvals, *uses = count_uses(ir);
+  if (!uses) return wok__nomem(ir->c, nuses * 8);
   wok_status s = WOK_OK;
   int64_t n = ir->n;
   for (int64_t i = 0; i < n && s == WOK_OK; i++) {
@@ -205,7 +263,7 @@ wok_status wok__ir_build(wok_ctx *c, wok__ir *ir, wok_val *const *results, int n
   ir->arena = wok__arena_new(1 << 18);
   if (!ir->arena || !(ir->results = wok__new(ir->arena, wok_val *, n)) || !fit(ir)) return wok__nomem(c, 1 << 18);
   memcpy(ir->results, results, (size_t)n * sizeof *results);
-  wok_status (*const passes[])(wok__ir *) = {common_subexpressions, join_loss_heads, split_accumulations};
+  wok_status (*const passes[])(wok__ir *) = {common_subexpressions, join_loss_heads, join_pads, split_accumulations};
   WOK__TRY(collect(ir));
   for (int64_t i = 0; i < WOK__COUNT(passes); i++) {
     WOK__TRY(passes[i](ir));

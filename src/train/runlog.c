@@ -128,13 +128,13 @@ static wok_status scalars(wok__runlog *l, int64_t step, const wok__scalar *s, in
   return wok__appender_add(l->events, l->buf.p, l->buf.len);
 }
 
-wok_status wok__runlog_step(wok__runlog *l, const wok_step_info *i) {
+wok_status wok__runlog_step(wok__runlog *l, const wok_step_info *i, double seconds) {
   WOK__TRY(wok__runlog_line(
       l, "step",
       json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "step", (json_int_t)i->step, "loss", wok__json_number(i->loss), "bits",
                 wok__json_number(i->bits), "lr", wok__json_number(i->lr), "grad_norm", wok__json_number(i->grad_norm), "tokens",
                 (json_int_t)i->tokens, "tokens_per_s", wok__json_number(i->tokens_per_s), "gflops", wok__json_number(i->gflops),
-                "seconds", wok__json_number(i->seconds))));
+                "seconds", wok__json_number(seconds))));
   const wok__scalar s[] = {{"train/loss", (float)i->loss},
                            {"train/bits", (float)i->bits},
                            {"train/lr", (float)i->lr},

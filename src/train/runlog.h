@@ -25,7 +25,8 @@ wok_status wok__runlog_sync(wok__runlog *l, wok__log_place *place);
 
 /* One line {"type": type, "time": ..., fields of j}; takes j over. j NULL: no memory. */
 wok_status wok__runlog_line(wok__runlog *l, const char *type, json_t *j);
-wok_status wok__runlog_step(wok__runlog *l, const wok_step_info *i);
+/* seconds: of training in all, earlier sessions included. */
+wok_status wok__runlog_step(wok__runlog *l, const wok_step_info *i, double seconds);
 /* tokens: how many of the held-out part were predicted. */
 wok_status wok__runlog_eval(wok__runlog *l, const wok_step_info *i, int64_t tokens, double seconds);
 wok_status wok__runlog_baselines(wok__runlog *l, const wok_baselines *b);

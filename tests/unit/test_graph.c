@@ -191,6 +191,33 @@ static void a_tied_parameter_is_one_chain_of_accumulations(void **state) {
   wok_buffer_free(gb);
 }
 
+static void slices_come_back_as_one_concatenation(void **state) {
+  (void)state;
+  wok_val *x = wok_input(g, "x", WOK_F64, WOK_SHAPE(3, 6)), *y = wok_exp(x), *part[3];
+  for (int i = 0; i < 3; i++) part[i] = wok_slice(y, 1, 2 * i, 2 * i + 2);
+  wok_val *d = wok_grad1(wok_sum(wok_mul(part[0], wok_mul(part[1], wok_square(part[2])))), x);
+  wok_plan *p = plan_of(&d, 1);
+  int pads = 0, concats = 0;
+  for (int64_t i = 0; i < p->nsteps; i++) {
+    pads += p->steps[i].node->op->id == WOK__OP_pad;
+    concats += p->steps[i].node->op->id == WOK__OP_concat;
+  }
+  assert_int_equal(pads, 0);
+  assert_int_equal(concats, 1);
+  double xs[18];
+  for (int i = 0; i < 18; i++) xs[i] = 0.1 * i;
+  wok_plan_bind(p, x, xs);
+  run(p);
+  for (int r = 0; r < 3; r++)
+    for (int i = 0; i < 6; i++) {
+      const double *q = xs + 6 * r;
+      int k = i % 2;
+      double f = exp(q[k] + q[2 + k] + 2 * q[4 + k]), want = i < 4 ? f : 2 * f, came = ((const double *)wok_plan_data(p, 0))[6 * r + i];
+      if (fabs(want - came) > 1e-12 * want) fail_msg("row %d element %d: expected %.15g, came %.15g", r, i, want, came);
+    }
+  wok_plan_free(p);
+}
+
 static void equal_values_are_made_once_but_dropout_masks_stay_apart(void **state) {
   (void)state;
   wok_val *x = wok_input(g, "x", WOK_F32, WOK_SHAPE(64));
@@ -367,6 +394,7 @@ int main(void) {
       TEST(effects_on_disjoint_ranges_do_not_wait),
       TEST(rows_are_stored_where_the_data_says),
       TEST(a_tied_parameter_is_one_chain_of_accumulations),
+      TEST(slices_come_back_as_one_concatenation),
       TEST(equal_values_are_made_once_but_dropout_masks_stay_apart),
       TEST(a_chain_of_element_wise_operators_needs_one_block),
       TEST(a_memory_limit_is_named),

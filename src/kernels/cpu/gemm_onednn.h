@@ -12,7 +12,7 @@ const char *wok__onednn_version(void); /* "2.6.3" */
 typedef struct wok__onednn_whole wok__onednn_whole;
 wok_status wok__onednn_whole_new(wok_ctx *c, wok__onednn_whole **w, const wok__gemm *g, const void *a, const void *b, void *out,
                                  int threads);
-wok_status wok__onednn_whole_run(wok__onednn_whole *w);
+bool wok__onednn_whole_run(wok__onednn_whole *w);
 void wok__onednn_whole_free(wok__onednn_whole *w); /* also gives the caller's OpenMP settings back */
 #endif
 #endif

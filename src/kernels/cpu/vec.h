@@ -45,4 +45,28 @@ VFN void vf_put(float *p, vf a, int64_t n) {
   if (n == VL) vf_store(p, a);
   else vf_store_n(p, a, n);
 }
+
+VFN int64_t blocks_of(int64_t n, int64_t block) { return (n + block - 1) / block; }
+VFN int64_t count_of(const wok__arr *a) { return wok__shape_count(&a->shape); }
+VFN int64_t last_dim(const wok__arr *a) { return a->shape.ndim ? a->shape.dim[a->shape.ndim - 1] : 1; }
+VFN bool wanted(const wok__kcall *k, int out) { return out < k->nout && !(k->unused >> out & 1u); }
+VFN bool adds(const wok__kcall *k, int out) { return k->accumulate >> out & 1u; }
+VFN float *out_f32(const wok__kcall *k, int out) { return wanted(k, out) ? k->out[out].data : NULL; }
+
+/* Every input and output that is a floating-point array is f32 (a row is chosen by one type only). */
+VFN bool all_f32(const wok__kdesc *d) {
+  for (int i = 0; i < d->nin + d->nout; i++) {
+    wok_dtype t = i < d->nin ? d->in[i].dtype : d->out[i - d->nin].dtype;
+    if (t == WOK_F64 || t == WOK_BF16 || t == WOK_F16) return false;
+  }
+  return true;
+}
+
+/* attention_ISA.c */
+void VEC_NAME(wok__attention)(const wok__kcall *k);
+void VEC_NAME(wok__attention_bwd)(const wok__kcall *k);
+int64_t VEC_NAME(wok__attention_scratch)(const wok__kdesc *d, int threads);
+int64_t VEC_NAME(wok__attention_bwd_scratch)(const wok__kdesc *d, int threads);
+bool VEC_NAME(wok__attention_can_run)(const wok__kdesc *d);
+bool VEC_NAME(wok__attention_bwd_can_run)(const wok__kdesc *d);
 #endif

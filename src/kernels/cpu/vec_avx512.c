@@ -6,6 +6,7 @@
 #include "kernels/cpu/vec_shape.inc"
 #include "kernels/cpu/vec_reduce.inc"
 #include "kernels/cpu/vec_norm.inc"
-#include "kernels/cpu/vec_random.inc"
+#include "kernels/cpu/vec_philox.inc"
+#include "kernels/cpu/vec_dropout.inc"
 #include "kernels/cpu/vec_rope.inc"
 #include "kernels/cpu/vec_table.inc"

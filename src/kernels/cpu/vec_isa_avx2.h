@@ -13,7 +13,9 @@
 typedef __m256 vf;
 typedef __m256i vu;
 typedef __m256 vm; /* all bits of a lane, or none */
-enum { VL = 8, MM_ROWS = 6, MM_VECS = 2 };
+enum { VL = 8 };
+#define MM_ROWS 6
+#define MM_VECS 2
 
 VFN vf vf_set1(float a) { return _mm256_set1_ps(a); }
 VFN vf vf_zero(void) { return _mm256_setzero_ps(); }

@@ -13,7 +13,9 @@
 typedef __m512 vf;
 typedef __m512i vu;
 typedef __mmask16 vm;
-enum { VL = 16, MM_ROWS = 6, MM_VECS = 4 };
+enum { VL = 16 };
+#define MM_ROWS 6
+#define MM_VECS 4
 
 VFN vf vf_set1(float a) { return _mm512_set1_ps(a); }
 VFN vf vf_zero(void) { return _mm512_setzero_ps(); }

@@ -13,10 +13,13 @@
 typedef float vf __attribute__((vector_size(16)));
 typedef uint32_t vu __attribute__((vector_size(16)));
 typedef int32_t vm __attribute__((vector_size(16))); /* all bits of a lane, or none */
-#ifdef __FP_FAST_FMAF
-enum { VL = 4, MM_ROWS = 6, MM_VECS = 4 }; /* 32 registers */
-#else
-enum { VL = 4, MM_ROWS = 5, MM_VECS = 2 }; /* 16 registers, and a product needs one for itself */
+enum { VL = 4 };
+#ifdef __FP_FAST_FMAF /* 32 registers */
+#define MM_ROWS 6
+#define MM_VECS 4
+#else /* 16 registers, and a product needs one for itself */
+#define MM_ROWS 5
+#define MM_VECS 2
 #endif
 
 VFN vf vf_set1(float a) { return (vf){a, a, a, a}; }

@@ -1,0 +1,41 @@
+/* wok/bench.h - measurements of the kernels, as the published numbers use them. Each function makes its own data (random, not
+   zero: zeros run faster), runs once to warm up, then `reps` times, and gives the best and the median. */
+#ifndef WOK_BENCH_H
+#define WOK_BENCH_H
+#include <wok/tensor.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct wok_bench_result {
+  double best_s, median_s;           /* seconds of one run */
+  double gflops_best, gflops_median; /* 1e9 useful operations (a product and a sum are two) per second */
+  char what[64];                     /* what ran: "avx512, tiles of 266x384" */
+} wok_bench_result;
+
+/* C[M,N] = A B, A [M,K] (ta: stored [K,M]), B [K,N] (tb: stored [N,K]). */
+typedef struct wok_bench_gemm_opts {
+  wok_dtype dtype;    /* F32, F64 */
+  int64_t M, N, K;
+  bool ta, tb;
+  int reps;           /* 0: 10 */
+  /* NULL or "wok": what a plan of this context runs. "onednn": oneDNN by itself, one matmul primitive (plain layouts) over
+     the whole product with as many OpenMP threads as the context has. Or one of wok's engines by name: "avx512", "avx2",
+     "generic", "onednn-tiles" (oneDNN under wok's threads). */
+  const char *engine;
+} wok_bench_gemm_opts;
+
+/* Errors: INVALID (sizes, type, unknown engine), UNSUPPORTED (an engine this build or machine lacks), NOMEM. */
+WOK_API wok_status wok_bench_gemm(wok_ctx *c, const wok_bench_gemm_opts *o, wok_bench_result *r);
+
+/* The loss head with its gradients (linear_xent_both, f32): T tokens, C columns, V classes. 6 T V C operations. */
+typedef struct wok_bench_head_opts {
+  int64_t T, V, C;
+  int reps;           /* 0: 5 */
+} wok_bench_head_opts;
+WOK_API wok_status wok_bench_head(wok_ctx *c, const wok_bench_head_opts *o, wok_bench_result *r);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,212 @@
+/* bench_gemm.c - wok_bench_gemm and wok_bench_head (include/wok/bench.h). */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <wok/bench.h>
+#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/gemm_onednn.h"
+#include "kernels/kernel.h"
+
+/* One measurement: what to run, and on what. `run` false: it failed. */
+typedef struct task {
+  wok_ctx *c;
+  wok__gemm_plan plan;
+  void *a, *b, *out, *scratch;
+#ifdef WOK_ONEDNN
+  wok__onednn_whole *whole;
+#endif
+  wok__kcall call;
+  const wok__kernel *kernel;
+} task;
+
+static int by_value(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static wok_status measure(wok_ctx *c, bool (*run)(task *), task *t, int reps, double operations, wok_bench_result *r) {
+  enum { MOST = 1000 };
+  if (reps < 1 || reps > MOST) return wok__fail(c, WOK_INVALID, "bench: reps is %d, it must be 1 to %d", reps, MOST);
+  double s[MOST];
+  for (int i = -1; i < reps; i++) {
+    double t0 = wok__now();
+    if (!run(t)) return wok__fail(c, WOK_UNSUPPORTED, "bench: the run failed inside oneDNN");
+    if (i >= 0) s[i] = wok__now() - t0;
+  }
+  qsort(s, (size_t)reps, sizeof *s, by_value);
+  r->best_s = s[0];
+  r->median_s = s[reps / 2];
+  r->gflops_best = operations / s[0] * 1e-9;
+  r->gflops_median = operations / s[reps / 2] * 1e-9;
+  return WOK_OK;
+}
+
+/* Numbers in [-1, 1), the same on every machine. */
+typedef struct filler {
+  char *p;
+  wok_dtype type;
+  int64_t n;
+  uint32_t stream;
+} filler;
+enum { FILL = 1 << 16 };
+
+static void fill_piece(void *arg, int64_t piece, int worker) {
+  (void)worker;
+  const filler *f = arg;
+  wok__rng g;
+  wok__rng_init(&g, (uint64_t)piece, f->stream);
+  int64_t end = WOK__MIN((piece + 1) * FILL, f->n);
+  for (int64_t i = piece * FILL; i < end; i++) {
+    double v = (double)wok__rng_u32(&g) / 2147483648.0 - 1.0;
+    if (f->type == WOK_F64) ((double *)(void *)f->p)[i] = v;
+    else ((float *)(void *)f->p)[i] = (float)v;
+  }
+}
+
+/* Pages for n elements, filled when stream is not 0. NULL: no memory. */
+static void *data_new(wok_ctx *c, wok_dtype type, int64_t n, uint32_t stream) {
+  void *p = wok__pages_alloc(n * wok_dtype_size(type));
+  filler f = {p, type, n, stream};
+  if (p && stream) wok__pool_run(c, fill_piece, &f, (n + FILL - 1) / FILL);
+  return p;
+}
+
+/* oneDNN's threads and our spinning helpers on the same cores would slow both: ours sleep after a fraction of this. */
+static void let_helpers_sleep(void) {
+  struct timespec t = {0, 5000000};
+  (void)nanosleep(&t, NULL);
+}
+
+static bool run_plan(task *t) {
+  wok__gemm_run(t->c, &t->plan, t->a, t->b, t->out, NULL, t->scratch);
+  return true;
+}
+
+#ifdef WOK_ONEDNN
+static bool run_whole(task *t) { return wok__onednn_whole_run(t->whole); }
+#endif
+
+static wok_status bench_whole(wok_ctx *c, task *t, int reps, double operations, wok_bench_result *r) {
+#ifdef WOK_ONEDNN
+  if (t->plan.g.in != WOK_F32) return wok__fail(c, WOK_UNSUPPORTED, "bench: oneDNN has no %s products", wok_dtype_name(t->plan.g.in));
+  let_helpers_sleep();
+  WOK__TRY(wok__onednn_whole_new(c, &t->whole, &t->plan.g, t->a, t->b, t->out, wok__ctx_threads(c)));
+  wok_status s = measure(c, run_whole, t, reps, operations, r);
+  wok__onednn_whole_free(t->whole);
+  wok__str text;
+  wok__str_init(&text, (int64_t)sizeof r->what - 1);
+  wok__str_printf(&text, "oneDNN %s, one primitive", wok__onednn_version());
+  if (text.p) strcpy(r->what, text.p);
+  wok__str_free(&text);
+  return s;
+#else
+  (void)t, (void)reps, (void)operations, (void)r, (void)let_helpers_sleep;
+  return wok__fail(c, WOK_UNSUPPORTED, "bench: this build of wok is without oneDNN");
+#endif
+}
+
+static wok_status choose(wok_ctx *c, const char *name, const wok__gemm *g, wok__gemm_plan *p) {
+  if (!strcmp(name, "wok")) {
+    if (wok__gemm_plan_for(p, c, g)) return WOK_OK;
+    return wok__fail(c, WOK_UNSUPPORTED, "bench: no engine for %s", wok_dtype_name(g->in));
+  }
+  const wok__gemm_engine *e;
+  bool known = false;
+  for (int64_t i = 0; (e = wok__gemm_engine_at(i)); i++) {
+    if (strcmp(name, e->name) != 0) continue;
+    known = true;
+    if (e->isa > wok__ctx_isa(c) || e->in != g->in) continue;
+    wok__gemm_plan_on(p, e, g);
+    return WOK_OK;
+  }
+  if (known) return wok__fail(c, WOK_UNSUPPORTED, "bench: engine %s does not run here, or not on %s", name, wok_dtype_name(g->in));
+  return wok__fail(c, WOK_INVALID, "bench: no engine \"%s\" in this build", name);
+}
+
+static void describe(const wok__gemm_plan *p, char *what, int64_t cap) {
+  wok__str s;
+  wok__str_init(&s, cap - 1);
+  wok__str_printf(&s, "%s, tiles of %lldx%lld", p->engine->name, (long long)p->tm, (long long)p->tn);
+  if (s.p) strcpy(what, s.p);
+  wok__str_free(&s);
+}
+
+wok_status wok_bench_gemm(wok_ctx *c, const wok_bench_gemm_opts *o, wok_bench_result *r) {
+  const char *name = o->engine ? o->engine : "wok";
+  int64_t most = (int64_t)1 << 20;
+  *r = (wok_bench_result){0};
+  if (!wok__is_float(o->dtype)) return wok__fail(c, WOK_INVALID, "bench: the type must be f32 or f64");
+  if (o->M < 1 || o->N < 1 || o->K < 1 || o->M > most || o->N > most || o->K > most)
+    return wok__fail(c, WOK_INVALID, "bench: M, N and K must be 1 to %lld", (long long)most);
+  wok__gemm g = {.in = o->dtype, .out = o->dtype, .M = o->M, .N = o->N, .K = o->K, .batch = 1, .ta = o->ta, .tb = o->tb};
+  g.lda = o->ta ? o->M : o->K;
+  g.ldb = o->tb ? o->K : o->N;
+  g.ldc = o->N;
+  task t = {.c = c, .plan = {.g = g}};
+  bool whole = !strcmp(name, "onednn");
+  if (!whole) WOK__TRY(choose(c, name, &g, &t.plan));
+  int64_t size = wok_dtype_size(o->dtype), scratch = whole ? 0 : wok__gemm_scratch(&t.plan, wok__ctx_threads(c));
+  int64_t a = o->M * o->K, b = o->K * o->N, out = o->M * o->N;
+  t.a = data_new(c, o->dtype, a, 1);
+  t.b = data_new(c, o->dtype, b, 2);
+  t.out = data_new(c, o->dtype, out, 0);
+  t.scratch = wok__pages_alloc(WOK__MAX(scratch, (int64_t)1));
+  double operations = 2.0 * (double)o->M * (double)o->N * (double)o->K;
+  int reps = o->reps ? o->reps : 10;
+  wok_status s;
+  if (!t.a || !t.b || !t.out || !t.scratch) s = wok__nomem(c, (a + b + out) * size + scratch);
+  else if (whole) s = bench_whole(c, &t, reps, operations, r);
+  else {
+    s = measure(c, run_plan, &t, reps, operations, r);
+    describe(&t.plan, r->what, (int64_t)sizeof r->what);
+  }
+  wok__pages_free(t.a, a * size);
+  wok__pages_free(t.b, b * size);
+  wok__pages_free(t.out, out * size);
+  wok__pages_free(t.scratch, WOK__MAX(scratch, (int64_t)1));
+  return s;
+}
+
+/* ---- the loss head ---- */
+
+static bool run_kernel(task *t) {
+  t->kernel->run(&t->call);
+  return true;
+}
+
+wok_status wok_bench_head(wok_ctx *c, const wok_bench_head_opts *o, wok_bench_result *r) {
+  int64_t most = (int64_t)1 << 20, T = o->T, V = o->V, C = o->C, bytes = 0;
+  *r = (wok_bench_result){0};
+  if (T < 1 || V < 1 || C < 1 || T > most || V > most || C > most)
+    return wok__fail(c, WOK_INVALID, "bench: T, V and C must be 1 to %lld", (long long)most);
+  enum { DLOSS, X, W, LABELS, NIN, LOSS = 0, LSE, DX, DW, NOUT };
+  wok__arr in[NIN] = {{WOK_F32, WOK_SHAPE(T), NULL}, {WOK_F32, WOK_SHAPE(T, C), NULL}, {WOK_F32, WOK_SHAPE(V, C), NULL},
+                      {WOK_I32, WOK_SHAPE(T), NULL}};
+  wok__arr out[NOUT] = {{WOK_F32, WOK_SHAPE(T), NULL}, {WOK_F32, WOK_SHAPE(T), NULL}, {WOK_F32, WOK_SHAPE(T, C), NULL},
+                        {WOK_F32, WOK_SHAPE(V, C), NULL}};
+  wok__kdesc d = {WOK__OP_linear_xent_both, NIN, NOUT, in, out, NULL};
+  task t = {.c = c, .kernel = wok__kernel_find(c, &d, false)};
+  if (!t.kernel) return wok__fail(c, WOK_UNSUPPORTED, "bench: no kernel for the loss head");
+  int64_t scratch = t.kernel->scratch ? WOK__MAX(t.kernel->scratch(&d, wok__ctx_threads(c)), (int64_t)1) : 1;
+  void *prep = NULL;
+  if (t.kernel->prepare) WOK__TRY(t.kernel->prepare(c, &d, &prep, &bytes));
+  t.scratch = wok__pages_alloc(scratch);
+  bool ok = t.scratch;
+  for (int i = 0; i < NIN; i++) ok &= (in[i].data = data_new(c, WOK_F32, wok__shape_count(&in[i].shape), (uint32_t)i + 1)) != NULL;
+  for (int i = 0; i < NOUT; i++) ok &= (out[i].data = data_new(c, WOK_F32, wok__shape_count(&out[i].shape), 0)) != NULL;
+  wok_status s;
+  if (ok) {
+    for (int64_t i = 0; i < V * C; i++) ((float *)in[W].data)[i] *= 0.1f; /* logits as a model has them */
+    for (int64_t i = 0; i < T; i++) ((int32_t *)in[LABELS].data)[i] = (int32_t)(i * 7919 % V);
+    t.call = (wok__kcall){.c = c, .nin = NIN, .nout = NOUT, .in = in, .out = out, .prep = prep, .scratch = t.scratch};
+    s = measure(c, run_kernel, &t, o->reps ? o->reps : 5, 6.0 * (double)T * (double)V * (double)C, r);
+    strcpy(r->what, t.kernel->name);
+  } else {
+    s = wok__nomem(c, scratch + 4 * (2 * (T + V) * C + 4 * T));
+  }
+  for (int i = 0; i < NIN; i++) wok__pages_free(in[i].data, 4 * wok__shape_count(&in[i].shape));
+  for (int i = 0; i < NOUT; i++) wok__pages_free(out[i].data, 4 * wok__shape_count(&out[i].shape));
+  wok__pages_free(t.scratch, scratch);
+  if (t.kernel->release) t.kernel->release(prep);
+  return s;
+}
