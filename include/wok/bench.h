@@ -2,7 +2,7 @@
    zero: zeros run faster), runs once to warm up, then `reps` times, and gives the best and the median. */
 #ifndef WOK_BENCH_H
 #define WOK_BENCH_H
-#include <wok/tensor.h>
+#include <wok/model.h>
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -34,6 +34,25 @@ typedef struct wok_bench_head_opts {
   int reps;           /* 0: 5 */
 } wok_bench_head_opts;
 WOK_API wok_status wok_bench_head(wok_ctx *c, const wok_bench_head_opts *o, wok_bench_result *r);
+
+/* Whole training steps (forward, backward, clipping, AdamW) on random tokens, after one step to warm up. */
+typedef struct wok_bench_train_opts {
+  int64_t batch, seq;  /* 0: 8 x min(512, positions) */
+  const char *compute; /* NULL: "f32" */
+  int reps;            /* 0: 5 */
+  bool report;         /* keep the plan's report, operators timed */
+} wok_bench_train_opts;
+typedef struct wok_bench_train_result {
+  int64_t parameters, matmul_weights, tokens, plan_bytes, peak_bytes; /* peak: of the process, from the system */
+  double flops_per_token; /* 6 x matmul weights + 12 x layers x hidden x (seq + 1) / 2 */
+  double compile_s;       /* graph, gradient and plan; without taking the memory */
+  double median_s, best_s, worst_s;
+  double tokens_per_s, gflops; /* by the median */
+  double gemm_gflops;     /* what oneDNN itself reaches in the same run: tokens x 3072 x 768, forward, best of ten; 0: not built in */
+  double utilisation;     /* gflops / gemm_gflops */
+  char *report;           /* wok_text_free */
+} wok_bench_train_result;
+WOK_API wok_status wok_bench_train(wok_ctx *c, const wok_model_config *cfg, const wok_bench_train_opts *o, wok_bench_train_result *r);
 
 #ifdef __cplusplus
 }

@@ -14,6 +14,8 @@ typedef enum cli_type {
   CLI_INT,    /* int64_t, plain number */
   CLI_SIZE,   /* int64_t, 64K, 3M, 2G */
   CLI_REAL,   /* double */
+  CLI_INT_OR_OFF,  /* where 0 is a choice and not the default: 0 arrives as -1, the library's word for none */
+  CLI_REAL_OR_OFF,
   CLI_STRING, /* const char * */
   CLI_LIST,   /* cli_list: may be given several times */
   CLI_CHOICE  /* const char *, one of arg's words separated by '|' */

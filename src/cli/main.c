@@ -47,10 +47,12 @@ const cli_option cli_common_options[] = {
     {"help", 'h', CLI_FLAG, NULL, offsetof(cli_common, help), 0, 0, "this help"},
     CLI_OPTIONS_END};
 
+static bool is_real(cli_type t) { return t == CLI_REAL || t == CLI_REAL_OR_OFF; }
+
 static bool parse_number(const char *z, cli_type type, double *real, int64_t *whole) {
   char *end;
   errno = 0;
-  if (type == CLI_REAL) {
+  if (is_real(type)) {
     *real = strtod(z, &end);
     return end != z && !*end && isfinite(*real);
   }
@@ -101,7 +103,8 @@ static int set_option(cli *c, const cli_option *o, void *into, const char *value
     if (any || o->hi >= 1e15) return cli_usage(c, "--%s must be at least %g, not %s", o->name, any ? 0 : o->lo, value);
     return cli_usage(c, "--%s must lie between %g and %g, not %s", o->name, o->lo, o->hi, value);
   }
-  if (o->type == CLI_REAL) *(double *)(void *)at = real;
+  if (real == 0 && (o->type == CLI_INT_OR_OFF || o->type == CLI_REAL_OR_OFF)) real = -1, whole = -1;
+  if (is_real(o->type)) *(double *)(void *)at = real;
   else *(int64_t *)(void *)at = whole;
   return EXIT_DONE;
 }
@@ -209,6 +212,11 @@ static int run_verb(cli *c, int argc, char **argv) {
   return e;
 }
 
+static int no_verb(const char *name) {
+  fprintf(stderr, "wok: there is no verb '%s'; `wok --help` lists them\n", name);
+  return EXIT_USAGE;
+}
+
 static int special(int argc, char **argv) {
   const char *a = argc > 1 ? argv[1] : "--help";
   if (!strcmp(a, "--version") || !strcmp(a, "-V")) return printf("wok %s\n", wok_version()) < 0 || fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
@@ -216,6 +224,7 @@ static int special(int argc, char **argv) {
   if (!strcmp(a, "--completion")) return cli_completion(argc > 2 ? argv[2] : "bash");
   if (!strcmp(a, "--help") || !strcmp(a, "-h") || !strcmp(a, "help")) {
     const cli_verb *v = argc > 2 ? cli_find(argv[2]) : NULL;
+    if (argc > 2 && !v) return no_verb(argv[2]);
     if (v) cli_help(v, stdout);
     else cli_overview(argc > 1 ? stdout : stderr);
     return argc > 1 ? (fflush(stdout) ? EXIT_FAILED : EXIT_DONE) : EXIT_USAGE;
@@ -227,10 +236,7 @@ int main(int argc, char **argv) {
   int e = special(argc, argv);
   if (e >= 0) return e;
   cli c = {.verb = cli_find(argv[1]), .tty = isatty(2) == 1};
-  if (!c.verb) {
-    fprintf(stderr, "wok: there is no verb '%s'; `wok --help` lists them\n", argv[1]);
-    return EXIT_USAGE;
-  }
+  if (!c.verb) return no_verb(argv[1]);
   c.options = calloc(1, c.verb->size ? c.verb->size : 1);
   c.args = calloc((size_t)argc, sizeof *c.args);
   if (!c.options || !c.args) return cli_fail(&c, "out of memory");

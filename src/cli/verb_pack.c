@@ -15,7 +15,7 @@ static const cli_option list[] = {
      "vocabulary: characters of the text, its bytes, or a tokenizer.json [chars]"},
     {"documents", 0, CLI_STRING, "file|line|blank|sep:STRING", offsetof(options, documents), 0, 0,
      "what a document is: a file, a line, a paragraph, what stands between lines STRING [file]"},
-    {"hold-out", 0, CLI_REAL, "PERCENT", offsetof(options, hold_out), 0, 90,
+    {"hold-out", 0, CLI_REAL_OR_OFF, "PERCENT", offsetof(options, hold_out), 0, 90,
      "held out for evaluation: whole documents where there are at least 20, else the end [5]"},
     {"no-hold-out", 0, CLI_FLAG, NULL, offsetof(options, no_hold_out), 0, 0, "hold nothing out"},
     {"min-count", 0, CLI_INT, "N", offsetof(options, min_count), 1, 1e9, "chars: rarer characters become bytes [2]"},

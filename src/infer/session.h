@@ -3,6 +3,7 @@
 #define WOK_INFER_SESSION_H
 #include <wok/infer.h>
 #include "base/base.h"
+#include "models/models.h"
 
 /* One token to run: which slot it belongs to, its position there, whether its logits are wanted. */
 typedef struct wok__token { int32_t id; int32_t slot; int32_t pos; bool logits; } wok__token;
@@ -21,6 +22,4 @@ typedef struct wok__sampler wok__sampler;
 wok_status wok__sampler_new(wok_ctx *c, wok__sampler **s, const wok_generate_opts *o, int64_t vocab);
 void wok__sampler_free(wok__sampler *s);
 int32_t wok__sample(wok__sampler *s, float *logits, const int32_t *history, int64_t nhistory, uint64_t prompt);
-
-wok_ctx *wok__model_ctx(const wok_model *m); /* models room */
 #endif

@@ -158,3 +158,5 @@ wok_status wok_cache_new(const wok_model *m, wok_cache **out, int64_t slots, int
   *out = k;
   return WOK_OK;
 }
+
+wok_ctx *wok__model_ctx(const wok_model *m) { return m->c; }

@@ -106,6 +106,7 @@ struct wok_model {
   wok_buffer *buffer;
   json_t *kept; /* config.json as it was read, for the keys that are not ours; NULL: made here */
 };
+wok_ctx *wok__model_ctx(const wok_model *m);
 /* Parameters declared, the slab there and zero. */
 wok_status wok__model_make(wok_ctx *c, wok_model **m, const wok_model_config *cfg, wok_dtype t);
 #endif

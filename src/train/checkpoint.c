@@ -144,7 +144,7 @@ static wok_status write_optim(wok_ctx *c, wok__arena *a, const char *path, const
 }
 
 /* DIR/checkpoint of step N also as DIR/checkpoint-N. */
-static wok_status retain(wok_ctx *c, wok__arena *a, const char *dir, const char *checkpoint) {
+static wok_status retain(wok_ctx *c, wok__arena *a, const char *dir, const char *checkpoint, int64_t new_step) {
   json_t *j;
   char *state = wok__path_join(a, checkpoint, "state.json");
   if (!state) return wok__nomem(c, 64);
@@ -153,9 +153,11 @@ static wok_status retain(wok_ctx *c, wok__arena *a, const char *dir, const char 
     wok__fail_clear(c);
     return WOK_OK; /* what is damaged is not worth keeping */
   }
-  char *to = wok__arena_printf(a, "%s/%s%lld", dir, WOK__OLD_PREFIX, (long long)json_integer_value(json_object_get(j, "step")));
+  int64_t step = json_integer_value(json_object_get(j, "step"));
+  char *to = wok__arena_printf(a, "%s/%s%lld", dir, WOK__OLD_PREFIX, (long long)step);
   json_decref(j);
   if (!to) return wok__nomem(c, 64);
+  if (step == new_step) return WOK_OK; /* the same step once more, now evaluated */
   return wok__exists(to) ? WOK_OK : wok__copy_dir(c, checkpoint, to);
 }
 
@@ -181,7 +183,7 @@ static wok_status write_in(wok_ctx *c, wok__arena *a, const char *dir, const wok
   WOK__TRY(wok_tokenizer_save(t, tokenizer));
   WOK__TRY(write_optim(c, a, optim, m, o));
   WOK__TRY(write_state(c, a, made, s));
-  if (keep > 0) WOK__TRY(retain(c, a, dir, now));
+  if (keep > 0) WOK__TRY(retain(c, a, dir, now, s->step));
   WOK__TRY(wok__rename_dir(c, made, now));
   return prune(c, a, dir, keep);
 }

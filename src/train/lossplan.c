@@ -112,19 +112,22 @@ wok_status wok__loss_run(wok__loss *l, uint64_t seed, uint64_t tick, wok__loss_s
   return WOK_OK;
 }
 
-wok_status wok__loss_measure(wok_model *m, const wok__loss_opts *o, int64_t *bytes) {
+wok_status wok__loss_measure(wok_ctx *c, wok_model *m, const wok__loss_opts *o, int64_t *bytes) {
   /* A context without a memory limit, so that what is too much gets a number, too. */
-  wok_ctx *free_ctx;
+  wok_ctx_opts unlimited = *wok__ctx_opts(c);
+  unlimited.mem_limit = 0;
+  unlimited.log = NULL;
+  unlimited.progress = NULL;
+  wok_ctx *aside;
   wok__loss l;
   wok__loss_opts dry = *o;
   dry.dry = true;
   dry.workspace = NULL;
-  WOK__TRY(wok_ctx_new(&free_ctx, &(wok_ctx_opts){.threads = 1}));
-  wok_status s = wok__loss_new(free_ctx, &l, m, &dry);
-  if (s == WOK_OK) {
-    *bytes = wok_plan_bytes(l.plan);
-    wok__loss_free(&l);
-  }
-  wok_ctx_free(free_ctx);
+  if (wok_ctx_new(&aside, &unlimited) != WOK_OK) return wok__nomem(c, 0);
+  wok_status s = wok__loss_new(aside, &l, m, &dry);
+  if (s) (void)wok__fail(c, s, "%s", wok_errmsg(aside));
+  else *bytes = wok_plan_bytes(l.plan);
+  if (s == WOK_OK) wok__loss_free(&l);
+  wok_ctx_free(aside);
   return s;
 }

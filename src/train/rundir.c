@@ -168,6 +168,7 @@ wok__place_kind wok__run_place(const char *dir, const char **what) {
   if (has(dir, "data.json") || has(dir, "train.wok")) *what = "packed data";
   else if (has(dir, WOK__CHECKPOINT) || has(dir, WOK__LOG_NAME)) return WOK__PLACE_RUN;
   else if (has(dir, "config.json") || has(dir, "model.safetensors")) *what = "a model that is not of a run";
+  else if (has(dir, "tokenizer.json")) *what = "a tokenizer that is not of a run";
   return *what ? WOK__PLACE_OTHER : WOK__PLACE_EMPTY;
 }
 

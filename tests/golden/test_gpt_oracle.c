@@ -78,7 +78,8 @@ static void oracle(const char *name, const char *type) {
       {"f64 reference", d, 1e-10, true}, {"f32 reference", m, 1e-5, true}, {"f64", d, 1e-10, false}, {"f32", m, 1e-5, false}};
   for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
     model_run r;
-    assert_true(model_run_do(&r, c, runs[i].m, &p, &(run_how){.reference = runs[i].reference}));
+    assert_true(model_run_new(&r, c, runs[i].m, &p, &(run_how){.reference = runs[i].reference, .grads = true}));
+    assert_true(model_run_go(&r, 0));
     assert_int_equal(r.nlogits, nl);
     double worst = compare(&r, runs[i].m, *loss, logits, grads, runs[i].tolerance, runs[i].what);
     print_message("%s %s: within %.1e\n", name, runs[i].what, worst);

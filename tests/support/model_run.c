@@ -24,56 +24,58 @@ double relative_error(const double *a, const double *b, int64_t n) {
 }
 
 void model_run_free(model_run *r) {
+  wok_plan_free(r->plan);
+  wok_graph_free(r->g);
   free(r->logits);
   free(r->grads);
   memset(r, 0, sizeof *r);
 }
 
-static bool run(model_run *r, wok_plan *p, wok_model *m, const run_how *how, const wok_val *const *in, const int32_t *const *data) {
-  for (int i = 0; i < 5; i++)
-    if (in[i] && wok_plan_bind(p, in[i], data[i])) return fail(r->c, "bind");
-  if (wok_plan_run(p, &(wok_run_opts){.seed = 17, .tick = how->tick})) return fail(r->c, "run");
-  to_double(r->type, wok_plan_data(p, 0), &r->loss, 1);
-  to_double(r->type, wok_plan_data(p, 1), r->logits, r->nlogits);
-  const wok_param *list;
-  int64_t n = wok_model_params(m, &list);
-  for (int64_t i = 0; i < n; i++) to_double(r->type, wok_plan_data(p, 2 + (int)i), r->grads + list[i].offset, list[i].count);
-  return true;
+static int compile(model_run *r, wok_val *loss, wok_val *logits) {
+  int n = r->how.grads ? (int)wok_model_params(r->m, NULL) : 0;
+  wok_val **x = malloc((size_t)(n + 1) * sizeof *x), **results = malloc((size_t)(n + 2) * sizeof *results);
+  results[0] = loss;
+  results[1] = logits;
+  for (int i = 0; i < n; i++) x[i] = wok_model_param_at(r->g, r->m, i);
+  if (n) wok_grad(loss, x, n, results + 2);
+  wok_status st = wok_compile(r->c, &r->plan, results, n + 2, &(wok_plan_opts){.name = "test", .reference = r->how.reference});
+  free(x);
+  free(results);
+  return st;
 }
 
-bool model_run_do(model_run *r, wok_ctx *c, wok_model *m, const packed *p, const run_how *how) {
-  wok_graph *g;
-  wok_plan *plan = NULL;
-  const wok_param *list;
-  int64_t n = wok_model_params(m, &list), counted = 0;
-  *r = (model_run){.c = c, .nparams = wok_model_param_count(m)};
+bool model_run_new(model_run *r, wok_ctx *c, wok_model *m, const packed *p, const run_how *how) {
+  *r = (model_run){.c = c, .m = m, .how = *how};
+  int64_t counted = 0;
   for (int64_t i = 0; i < p->n; i++) counted += p->labels[i] >= 0;
-  if (wok_graph_new(c, &g)) return fail(c, "graph");
+  if (wok_graph_new(c, &r->g)) return fail(c, "graph");
+  wok_graph *g = r->g;
   wok_shape s = WOK_SHAPE(p->n);
   wok_batch b = {.ids = wok_input(g, "ids", WOK_I32, s), .pos = wok_input(g, "pos", WOK_I32, s),
                  .lo = wok_input(g, "lo", WOK_I32, s), .hi = wok_input(g, "hi", WOK_I32, s), .training = how->training};
   wok_val *labels = wok_input(g, "labels", WOK_I32, s);
   wok_outputs o = wok_model_forward(g, m, &b);
   wok_val *loss = wok_scale(wok_sum(wok_xent(o.logits, labels)), 1.0 / (double)counted);
-  wok_val **x = malloc((size_t)n * sizeof *x), **results = malloc((size_t)(n + 2) * sizeof *results);
-  for (int64_t i = 0; i < n; i++) x[i] = wok_model_param_at(g, m, i);
-  results[0] = loss;
-  results[1] = o.logits;
-  wok_grad(loss, x, (int)n, results + 2);
   r->type = wok_val_dtype(loss);
   wok_shape ls = wok_val_shape(o.logits);
   r->nlogits = ls.ndim == 2 ? ls.dim[0] * ls.dim[1] : 0;
   r->logits = calloc((size_t)r->nlogits + 1, sizeof(double));
-  r->grads = calloc((size_t)r->nparams + 1, sizeof(double));
-  bool ok = !wok_compile(c, &plan, results, (int)n + 2, &(wok_plan_opts){.name = "test", .reference = how->reference});
-  if (!ok) fail(c, "compile");
+  if (how->grads) r->grads = calloc((size_t)wok_model_param_count(m) + 1, sizeof(double));
+  if (compile(r, loss, o.logits)) return fail(c, "compile");
   const wok_val *in[] = {b.ids, b.pos, b.lo, b.hi, labels};
   const int32_t *data[] = {p->ids, p->pos, p->lo, p->hi, p->labels};
-  ok = ok && run(r, plan, m, how, in, data);
-  wok_plan_free(plan);
-  wok_graph_free(g);
-  free(x);
-  free(results);
-  if (!ok) model_run_free(r);
-  return ok;
+  for (int i = 0; i < 5; i++)
+    if (wok_plan_bind(r->plan, in[i], data[i])) return fail(c, "bind");
+  return true;
+}
+
+bool model_run_go(model_run *r, uint64_t tick) {
+  if (wok_plan_run(r->plan, &(wok_run_opts){.seed = 17, .tick = tick})) return fail(r->c, "run");
+  to_double(r->type, wok_plan_data(r->plan, 0), &r->loss, 1);
+  to_double(r->type, wok_plan_data(r->plan, 1), r->logits, r->nlogits);
+  const wok_param *list;
+  int64_t n = wok_model_params(r->m, &list);
+  for (int64_t i = 0; r->grads && i < n; i++)
+    to_double(r->type, wok_plan_data(r->plan, 2 + (int)i), r->grads + list[i].offset, list[i].count);
+  return true;
 }

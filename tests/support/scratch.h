@@ -10,7 +10,7 @@
 typedef struct scratch {
   wok_ctx *c;
   char dir[256];
-  char path[8][512]; /* what `at` has handed out, in turn */
+  char path[64][512]; /* what `at` has handed out, in turn */
   int next;
 } scratch;
 
@@ -35,9 +35,9 @@ static inline int scratch_teardown(void **state) {
   return st == WOK_OK ? 0 : -1;
 }
 
-/* DIR/name; good until seven more have been asked for. */
+/* DIR/name; good until 63 more have been asked for. */
 static inline const char *scratch_at(scratch *s, const char *name) {
-  char *p = s->path[s->next++ % 8];
+  char *p = s->path[s->next++ % 64];
   snprintf(p, sizeof s->path[0], "%s/%s", s->dir, name);
   return p;
 }

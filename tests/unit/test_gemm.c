@@ -355,7 +355,7 @@ static void xent_rows(void **state) {
 }
 
 static void layer_rows(void **state) {
-  static const int64_t sizes[][3] = {{1, 1, 1}, {37, 101, 19}, {130, 33, 70}, {4200, 11, 5}, {65, 1031, 64}};
+  static const int64_t sizes[][3] = {{1, 2, 3}, {37, 101, 19}, {130, 33, 70}, {4200, 11, 5}, {65, 1031, 64}};
   for (int s = 0; s < 5; s++)
     for (int bias = 0; bias < 2; bias++) {
       int64_t T = sizes[s][0], V = sizes[s][1], C = sizes[s][2];
