@@ -146,6 +146,54 @@ WOK_API wok_val *wok_grad1(wok_val *y, wok_val *x);
 /* The same for several outputs with given cotangents (ct[i] of y[i]'s shape; NULL: ones). */
 WOK_API void wok_vjp(wok_val *const *y, wok_val *const *ct, int ny, wok_val *const *x, int nx, wok_val **dx);
 
+/* Forward mode: dy[i] = sum_j (d y[i] / d x[j]) v[j], v[j] of x[j]'s shape. */
+WOK_API void wok_jvp(wok_val *const *y, int ny, wok_val *const *x, wok_val *const *v, int nx, wok_val **dy);
+/* Hessian times vector, y a scalar: hv[i] = sum_j (d2 y / d x[i] d x[j]) v[j]; no Hessian is ever formed. */
+WOK_API void wok_hvp(wok_val *y, wok_val *const *x, wok_val *const *v, int n, wok_val **hv);
+
+/* Activation recomputation: the value of fn(x), of which a gradient keeps only x (and what else fn reads, parameters above all):
+   in the backward pass fn is built and run again. fn must build the same values whenever it is called with the same x; random
+   values in it repeat. */
+typedef wok_val *(*wok_block_fn)(wok_graph *g, wok_val *const *x, int n, void *ud);
+WOK_API wok_val *wok_recompute(wok_graph *g, wok_block_fn fn, wok_val *const *x, int n, void *ud);
+
+/* An operator of the caller's own. The struct is copied; ud stays the caller's. */
+typedef struct wok_custom_op {
+  const char *name;
+  /* Type and shape of the result from those of the inputs; false: they do not fit (write why into `why`, at most 200 bytes). */
+  bool (*infer)(void *ud, int n, const wok_dtype *types, const wok_shape *shapes, wok_dtype *type, wok_shape *shape, char *why);
+  /* Computes the result, on one thread, dense row-major arrays; the same bits for the same inputs, if results are to have them. */
+  void (*run)(void *ud, int n, const void *const *in, const wok_dtype *types, const wok_shape *shapes, void *out);
+  /* The derivative, in graph values: sets dx[i] where need[i] (NULL: zero). ct is the cotangent of the result y. NULL: none. */
+  void (*vjp)(void *ud, wok_graph *g, wok_val *const *in, int n, wok_val *y, wok_val *ct, const bool *need, wok_val **dx);
+  void *ud;
+} wok_custom_op;
+WOK_API wok_val *wok_custom(wok_graph *g, const wok_custom_op *op, wok_val *const *in, int n);
+
+/* ---- checking derivatives ---- */
+/* Is the gradient of a scalar function right? Compares directional derivatives in f64 with central differences at h and h/2
+   (extrapolated). Where the two differences themselves disagree - curvature, or a kink between the points - the disagreement
+   is allowed on top of the bound, and a direction whose one-sided slopes differ like a kink's is counted but not judged. */
+typedef wok_val *(*wok_scalar_fn)(wok_graph *g, wok_val *const *x, int n, void *ud);
+typedef struct wok_check_opts {
+  double step;      /* h, relative to the largest |x| of an input (at least 1) [1e-3] */
+  double bound;     /* of the largest magnitude of that input's derivatives [1e-6] */
+  int directions;   /* per input [8] */
+  uint64_t seed;
+} wok_check_opts;
+typedef struct wok_check_result {
+  bool ok;
+  int checked, kinks;
+  double worst;     /* largest error by the bound's measure */
+  char *report;     /* a line per input; wok_text_free */
+} wok_check_result;
+/* data[i]: the point, f64, of shape shapes[i]. MISMATCH when a derivative is wrong (o->report says where), else as wok_compile. */
+WOK_API wok_status wok_gradcheck(wok_ctx *c, wok_scalar_fn fn, void *ud, const wok_shape *shapes, const double *const *data, int n,
+                                 const wok_check_opts *o, wok_check_result *r);
+/* The same for the gradient of a weighted sum of the gradient. */
+WOK_API wok_status wok_gradgradcheck(wok_ctx *c, wok_scalar_fn fn, void *ud, const wok_shape *shapes, const double *const *data,
+                                     int n, const wok_check_opts *o, wok_check_result *r);
+
 /* ---- plans ---- */
 typedef struct wok_workspace wok_workspace; /* memory that plans which never run at the same time share */
 WOK_API wok_status wok_workspace_new(wok_ctx *c, wok_workspace **w);

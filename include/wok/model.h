@@ -2,7 +2,8 @@
  *
  * One configurable block expresses the families; here: GPT. A model directory is Hugging Face's: config.json,
  * model.safetensors, tokenizer.json. LayerNorm + learned positions + tanh-GELU is written as `gpt2`, RMSNorm + RoPE + SwiGLU
- * without biases as `llama`; anything else as model_type "wok-gpt" with the switches under the key "wok" of config.json. */
+ * without biases as `llama`; anything else as model_type "wok-gpt" with the switches under the key "wok" of config.json. What only
+ * training uses and gpt2 or llama have no key for (dropout of hidden values in llama) stands under "wok_training". */
 #ifndef WOK_MODEL_H
 #define WOK_MODEL_H
 #include <wok/graph.h>
@@ -15,8 +16,8 @@ typedef enum wok_position { WOK_POSITION_NONE, WOK_POSITION_LEARNED, WOK_POSITIO
 
 /* One block's options. Every layer has its own copy (wok_model_config.layer); the defaults fill them all. */
 typedef struct wok_block {
-  int64_t heads, kv_heads, head_dim; /* query heads, key/value heads (heads a multiple), size of each */
-  int64_t intermediate;              /* FFN inner size */
+  int64_t heads, kv_heads, head_dim; /* query heads, key/value heads (heads a multiple; 0: as many), size of each (0: hidden/heads) */
+  int64_t intermediate;              /* FFN inner size; 0: 4 hidden, gated 8/3 hidden rounded up to 64. A model's own has no 0 here */
   wok_norm norm;
   double norm_eps;
   bool post_norm;       /* norm after the residual addition instead of before the branch */

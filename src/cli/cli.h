@@ -63,7 +63,7 @@ struct cli {
   const char **args;  /* positional */
   int nargs;
   bool tty;           /* a person watches stderr */
-  bool line_open;     /* a live line stands there */
+  const char *when_asked; /* told to that person at the first Ctrl-C; NULL: nothing, the work ends soon enough */
 };
 
 /* ---- saying things ---- */
@@ -72,7 +72,7 @@ int cli_fail(cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)))
 int cli_usage(cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The library's message; INTERRUPTED gives EXIT_INTERRUPTED. */
 int cli_status(cli *c, wok_status s);
-/* Overwrites the line a person watches (nothing when nobody does); end leaves it standing. */
+/* Overwrites the line a person watches (nothing when nobody does); end leaves it standing, what is printed erases it. */
 void cli_live(cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cli_live_end(cli *c);
 void cli_note(cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* to stderr, unless --quiet */

@@ -26,7 +26,7 @@ static void option_line(FILE *out, const cli_option *o) {
 }
 
 void cli_help(const cli_verb *v, FILE *out) {
-  fprintf(out, "usage: wok %s %s\n\n%s\n", v->name, v->args, v->summary);
+  fprintf(out, "usage: wok %s%s%s [options]\n\n%s\n", v->name, *v->args ? " " : "", v->args, v->summary);
   if (v->details) fprintf(out, "\n%s\n", v->details);
   if (v->options && v->options->name) fputs("\noptions:\n", out);
   for (const cli_option *o = v->options; o && o->name; o++) option_line(out, o);
@@ -80,7 +80,7 @@ int cli_manual(void) {
     const cli_verb *v = cli_verbs[i];
     printf(".SS \"wok ");
     roff(v->name);
-    putchar(' ');
+    if (*v->args) putchar(' ');
     roff(v->args);
     fputs("\"\n", stdout);
     roff(v->summary);
@@ -94,7 +94,7 @@ int cli_manual(void) {
   fputs(".SH EXIT STATUS\n0 done; 1 failed, with one line on standard error that says what, where and what to do; 2 wrong usage;\n"
         "130 interrupted (the step was finished and saved; a second interrupt ends at once).\n",
         stdout);
-  return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+  return EXIT_DONE;
 }
 
 /* ---- completions ---- */
@@ -119,7 +119,7 @@ static int completion_bash(void) {
         "    *) if [ \"$COMP_CWORD\" -eq 1 ]; then COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
         "       else COMPREPLY=($(compgen -f -- \"$cur\")); fi ;;\n  esac\n}\ncomplete -o filenames -F _wok wok\n",
         stdout);
-  return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+  return EXIT_DONE;
 }
 
 static void zsh_text(const char *z) {
@@ -161,7 +161,7 @@ static int completion_zsh(void) {
     fputs(" \\\n      '*:file:_files' ;;\n", stdout);
   }
   fputs("esac\n", stdout);
-  return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+  return EXIT_DONE;
 }
 
 int cli_completion(const char *shell) {

@@ -1,6 +1,7 @@
 /* wok VERB [options] [files]: parses by the tables, makes the context, runs the verb. Exit status: 0 done, 1 failed (one line on
    stderr), 2 wrong usage, 130 interrupted. */
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,17 +11,22 @@
 #include "cli.h"
 
 /* ---- interruption: the first asks the work to end well, the second ends the process ---- */
-static wok_ctx *volatile running;
+static cli *volatile running;
 static volatile sig_atomic_t asked;
+
+static void tell(const char *text) {
+  if (write(2, text, strlen(text)) < 0) return; /* nobody listens any more */
+}
 
 static void on_signal(int number) {
   (void)number;
   if (asked++) {
-    static const char text[] = "\nwok: stopped at once; the last checkpoint is whole\n";
-    if (write(2, text, sizeof text - 1) < 0) _exit(EXIT_INTERRUPTED);
+    tell("\nwok: stopped at once; nothing that was saved is lost\n");
     _exit(EXIT_INTERRUPTED);
   }
-  if (running) wok_cancel(running);
+  if (!running) return;
+  wok_cancel(running->ctx);
+  if (running->tty && running->when_asked) tell(running->when_asked);
 }
 
 static void install_signals(void) {
@@ -34,6 +40,12 @@ static void install_signals(void) {
   a.sa_handler = SIG_IGN; /* a closed pipe is an error of writing, said in one line */
   sigaction(SIGPIPE, &a, NULL);
   sigaction(SIGXFSZ, &a, NULL);
+}
+
+/* Where the caller closed one of the three, the next file opened would be taken for it. */
+static void hold_standard_files(void) {
+  for (int fd = 0; fd < 3; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd) _exit(EXIT_FAILED); /* of no use, as when closed */
 }
 
 /* ---- options ---- */
@@ -97,7 +109,7 @@ static int set_option(cli *c, const cli_option *o, void *into, const char *value
   default: break;
   }
   if (!parse_number(value, o->type, &real, &whole))
-    return cli_usage(c, "--%s takes %s, not '%s'", o->name, o->type == CLI_SIZE ? "a size such as 512M" : "a number", value);
+    return cli_usage(c, "--%s takes %s, not '%s'", o->name, o->type == CLI_SIZE ? "a size such as 512M" : is_real(o->type) ? "a number" : "a whole number", value);
   bool any = o->lo == 0 && o->hi == 0;
   if (any ? real < 0 : real < o->lo || real > o->hi) {
     if (any || o->hi >= 1e15) return cli_usage(c, "--%s must be at least %g, not %s", o->name, any ? 0 : o->lo, value);
@@ -123,6 +135,7 @@ static int parse(cli *c, int argc, char **argv) {
   bool only_files = false;
   for (int i = 0; i < argc; i++) {
     const char *a = argv[i], *value = NULL;
+    if (!*a) return cli_usage(c, "argument %d is empty", i + 1);
     if (only_files || a[0] != '-' || !a[1]) {
       c->args[c->nargs++] = a;
       continue;
@@ -157,6 +170,7 @@ static int parse(cli *c, int argc, char **argv) {
 /* ---- the context's voice ---- */
 static bool on_progress(void *ud, const wok_progress *p) {
   cli *c = ud;
+  if (!strcmp(p->what, "pretrain")) return true; /* its own line says more */
   double rate = p->seconds > 0 ? (double)p->done / p->seconds : 0;
   char of[64] = "", left[48] = "";
   bool bytes = !strcmp(p->unit, "bytes");
@@ -178,11 +192,10 @@ static void on_log(void *ud, int level, const char *message) {
 /* Output counts only when it has arrived. */
 static int finish(cli *c, int status) {
   cli_live_end(c);
-  if ((fflush(stdout) || ferror(stdout)) && status == EXIT_DONE) {
-    if (errno == EPIPE) return cli_fail(c, "standard output was closed before everything was written");
-    return cli_fail(c, "standard output: %s", strerror(errno));
-  }
-  return status;
+  errno = 0;
+  if ((!fflush(stdout) && !ferror(stdout)) || status != EXIT_DONE) return status;
+  if (errno == EPIPE || errno == EBADF) return cli_fail(c, "standard output was closed before everything was written");
+  return cli_fail(c, "standard output: %s", errno ? strerror(errno) : "could not be written");
 }
 
 static int run_verb(cli *c, int argc, char **argv) {
@@ -203,8 +216,8 @@ static int run_verb(cli *c, int argc, char **argv) {
   }
   wok_status s = wok_ctx_new(&c->ctx, &o);
   if (s) return cli_fail(c, "%s", wok_strerror(s));
-  running = c->ctx;
-  install_signals();
+  running = c;
+  if (asked) wok_cancel(c->ctx);
   e = c->verb->run(c);
   running = NULL;
   e = finish(c, e);
@@ -212,35 +225,44 @@ static int run_verb(cli *c, int argc, char **argv) {
   return e;
 }
 
-static int no_verb(const char *name) {
-  fprintf(stderr, "wok: there is no verb '%s'; `wok --help` lists them\n", name);
-  return EXIT_USAGE;
+static int no_verb(cli *c, const char *name) { return cli_usage(c, "there is no verb '%s'; `wok --help` lists them", name); }
+
+static int help(cli *c, int argc, char **argv) {
+  const cli_verb *v = argc > 2 ? cli_find(argv[2]) : NULL;
+  if (argc > 2 && !v) return no_verb(c, argv[2]);
+  if (v) cli_help(v, stdout);
+  else cli_overview(stdout);
+  return EXIT_DONE;
 }
 
-static int special(int argc, char **argv) {
-  const char *a = argc > 1 ? argv[1] : "--help";
-  if (!strcmp(a, "--version") || !strcmp(a, "-V")) return printf("wok %s\n", wok_version()) < 0 || fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+/* What is asked of the program and not of a verb; -1: nothing. */
+static int special(cli *c, int argc, char **argv) {
+  const char *a = argv[1];
+  if (!strcmp(a, "--version") || !strcmp(a, "-V")) {
+    cli_print("wok %s\n", wok_version());
+    return EXIT_DONE;
+  }
   if (!strcmp(a, "--manual")) return cli_manual();
   if (!strcmp(a, "--completion")) return cli_completion(argc > 2 ? argv[2] : "bash");
-  if (!strcmp(a, "--help") || !strcmp(a, "-h") || !strcmp(a, "help")) {
-    const cli_verb *v = argc > 2 ? cli_find(argv[2]) : NULL;
-    if (argc > 2 && !v) return no_verb(argv[2]);
-    if (v) cli_help(v, stdout);
-    else cli_overview(argc > 1 ? stdout : stderr);
-    return argc > 1 ? (fflush(stdout) ? EXIT_FAILED : EXIT_DONE) : EXIT_USAGE;
-  }
+  if (!strcmp(a, "--help") || !strcmp(a, "-h") || !strcmp(a, "help")) return help(c, argc, argv);
   return -1;
 }
 
 int main(int argc, char **argv) {
-  int e = special(argc, argv);
-  if (e >= 0) return e;
-  cli c = {.verb = cli_find(argv[1]), .tty = isatty(2) == 1};
-  if (!c.verb) return no_verb(argv[1]);
+  cli c = {.tty = isatty(2) == 1};
+  hold_standard_files();
+  install_signals();
+  if (argc < 2) {
+    cli_overview(stderr);
+    return EXIT_USAGE;
+  }
+  int e = special(&c, argc, argv);
+  if (e >= 0) return finish(&c, e);
+  c.verb = cli_find(argv[1]);
+  if (!c.verb) return no_verb(&c, argv[1]);
   c.options = calloc(1, c.verb->size ? c.verb->size : 1);
   c.args = calloc((size_t)argc, sizeof *c.args);
-  if (!c.options || !c.args) return cli_fail(&c, "out of memory");
-  e = run_verb(&c, argc - 2, argv + 2);
+  e = c.options && c.args ? run_verb(&c, argc - 2, argv + 2) : cli_fail(&c, "out of memory");
   free(c.options);
   free(c.args);
   return e;

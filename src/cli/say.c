@@ -6,11 +6,22 @@
 #include <sys/ioctl.h>
 #include "cli.h"
 
+/* There is one terminal: whether a live line stands on it concerns whatever is printed next. */
+static bool line_open;
+
+static void erase_line(void) {
+  if (line_open) fputs("\r\033[K", stderr);
+  line_open = false;
+}
+
+/* One line whatever the arguments hold: names of files are the caller's bytes. */
 static void say(cli *c, const char *fmt, va_list ap) {
+  char text[4096];
   cli_live_end(c);
-  fprintf(stderr, "wok%s%s: ", c->verb ? " " : "", c->verb ? c->verb->name : "");
-  vfprintf(stderr, fmt, ap);
-  fputc('\n', stderr);
+  vsnprintf(text, sizeof text, fmt, ap);
+  for (char *z = text; *z; z++)
+    if ((unsigned char)*z < 0x20 || *z == 0x7f) *z = ' ';
+  fprintf(stderr, "wok%s%s: %s\n", c->verb ? " " : "", c->verb ? c->verb->name : "", text);
 }
 
 int cli_fail(cli *c, const char *fmt, ...) {
@@ -51,19 +62,18 @@ void cli_live(cli *c, const char *fmt, ...) {
   va_end(ap);
   fprintf(stderr, "\r%.*s\033[K", columns() - 1, text);
   fflush(stderr);
-  c->line_open = true;
+  line_open = true;
 }
 
 void cli_live_end(cli *c) {
-  if (!c->line_open) return;
-  fputc('\n', stderr);
-  c->line_open = false;
+  (void)c;
+  if (line_open) fputc('\n', stderr);
+  line_open = false;
 }
 
 void cli_note(cli *c, const char *fmt, ...) {
   if (c->common.quiet) return;
-  if (c->line_open) fputs("\r\033[K", stderr);
-  c->line_open = false;
+  erase_line();
   va_list ap;
   va_start(ap, fmt);
   vfprintf(stderr, fmt, ap);
@@ -72,6 +82,7 @@ void cli_note(cli *c, const char *fmt, ...) {
 }
 
 void cli_print(const char *fmt, ...) {
+  erase_line();
   va_list ap;
   va_start(ap, fmt);
   vprintf(fmt, ap);
@@ -79,6 +90,7 @@ void cli_print(const char *fmt, ...) {
 }
 
 void cli_json(json_t *j) {
+  erase_line();
   json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
   putchar('\n');
   json_decref(j);

@@ -76,7 +76,6 @@ static wok_status gemm_both(cli *c, const options *o, const shape *s, double rat
 static int bench_gemm(cli *c, const options *o, json_t *j) {
   shape own = {o->m, o->n, o->k, false, true, ""};
   bool one = o->m || o->n || o->k;
-  if (one && (!o->m || !o->n || !o->k)) return cli_usage(c, "gemm takes all of --m, --n and --k or none");
   json_t *rows = json_array();
   json_object_set_new(j, "gemm", rows);
   if (!c->common.json) cli_print("f32, GFLOP/s, medians             wok   oneDNN    ratio\n");
@@ -123,7 +122,6 @@ static int bench_attention(cli *c, const options *o, json_t *j) {
   int64_t B = o->batch ? o->batch : 8, S = o->seq ? o->seq : 512, reps = o->reps ? o->reps : 5;
   attention a = {.T = B * S, .H = o->heads ? o->heads : 12, .D = o->head_dim ? o->head_dim : 64};
   a.G = o->kv_heads ? o->kv_heads : a.H;
-  if (a.H % a.G) return cli_usage(c, "--heads must be a multiple of --kv-heads");
   uint32_t x = 12345;
   for (int i = 0; i < 3; i++) {
     int64_t n = a.T * (i ? a.G : a.H) * a.D;
@@ -262,6 +260,9 @@ static const struct { const char *name; int (*run)(cli *c, const options *o, jso
 
 static int run(cli *c) {
   const options *o = c->options;
+  bool some = o->m || o->n || o->k, all = o->m && o->n && o->k;
+  if (some && !all) return cli_usage(c, "gemm takes all of --m, --n and --k or none");
+  if ((o->heads ? o->heads : 12) % (o->kv_heads ? o->kv_heads : 1)) return cli_usage(c, "--heads must be a multiple of --kv-heads");
   if (o->compute && strcmp(o->compute, "f32") != 0) return cli_fail(c, "--compute %s: this version computes in f32", o->compute);
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     if (strcmp(kinds[i].name, c->args[0]) != 0) continue;

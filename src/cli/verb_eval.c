@@ -70,7 +70,12 @@ static int run(cli *c) {
   wok_data *d;
   wok_status s = wok_data_open(c->ctx, &d, o->data);
   if (s) return cli_status(c, s);
-  int e = evaluate(c, o, d);
+  wok_split_info valid;
+  wok_data_info(d, WOK_VALID, &valid);
+  bool train = o->split && *o->split == 't';
+  int e = valid.tokens || (train && !o->baselines)
+              ? evaluate(c, o, d)
+              : cli_fail(c, "%s: nothing is held out: pack the text again with --hold-out, or take --split train", o->data);
   wok_data_close(d);
   return e;
 }

@@ -1,4 +1,5 @@
 /* wok generate: prompts continued. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cli.h"
@@ -31,7 +32,7 @@ typedef struct prompts { const char *text[PROMPTS_MAX]; int n; char *kept[PROMPT
 
 static int read_prompts(cli *c, const char *path, prompts *p) {
   FILE *f = strcmp(path, "-") ? fopen(path, "rb") : stdin;
-  if (!f) return cli_fail(c, "%s: cannot be opened", path);
+  if (!f) return cli_fail(c, "%s: cannot be opened: %s", path, strerror(errno));
   char *line = NULL;
   size_t cap = 0;
   int e = EXIT_DONE;
@@ -48,11 +49,16 @@ static int read_prompts(cli *c, const char *path, prompts *p) {
   return e;
 }
 
-/* One prompt: the text appears as it is made. */
+/* One prompt: the text appears as it is made, after the prompt itself, which waits until the model has accepted it. */
+static void begin(const char **prompt) {
+  if (*prompt) fputs(*prompt, stdout);
+  *prompt = NULL;
+}
+
 static bool stream(void *ud, int i, int32_t id, const char *text, int64_t len) {
-  (void)ud;
   (void)i;
   (void)id;
+  begin(ud);
   return fwrite(text, 1, (size_t)len, stdout) == (size_t)len && fflush(stdout) == 0;
 }
 
@@ -67,18 +73,15 @@ static int generate(cli *c, const options *o, const prompts *p) {
   wok_model *m = NULL;
   wok_tokenizer *t = NULL;
   bool live = p->n == 1 && !c->common.json;
+  const char *unsaid = p->text[0];
   wok_generate_opts g = {.max_tokens = o->n, .greedy = o->greedy, .temperature = o->temperature, .top_k = o->top_k, .top_p = o->top_p,
                          .repetition_penalty = o->repetition_penalty, .repetition_window = o->repetition_window,
-                         .ignore_eod = o->ignore_eod, .on_text = live ? stream : NULL};
+                         .ignore_eod = o->ignore_eod, .on_text = live ? stream : NULL, .ud = &unsaid};
   wok_generated *r = calloc((size_t)p->n, sizeof *r);
   if (!r) return cli_fail(c, "out of memory");
   wok_generate_stats st;
   wok_status s = wok_model_open(c->ctx, &m, o->model);
   if (!s) s = wok_tokenizer_open(c->ctx, &t, o->model);
-  if (!s && live) {
-    fputs(p->text[0], stdout);
-    fflush(stdout);
-  }
   if (!s) s = wok_generate(m, t, p->text, p->n, &g, r, &st);
   if (!s && c->common.json) {
     json_t *all = json_array();
@@ -86,9 +89,14 @@ static int generate(cli *c, const options *o, const prompts *p) {
     cli_json(json_pack("{s:o, s:I, s:I, s:f, s:f, s:I}", "results", all, "prompt_tokens", (json_int_t)st.prompt_tokens, "new_tokens",
                        (json_int_t)st.new_tokens, "prefill_seconds", st.prefill_s, "decode_seconds", st.decode_s, "cache_bytes",
                        (json_int_t)st.cache_bytes));
+  } else if (s && live && !unsaid) {
+    putchar('\n'); /* what is said next begins a line */
+    fflush(stdout);
   } else if (!s) {
-    if (live) putchar('\n');
-    else
+    if (live) {
+      begin(&unsaid);
+      putchar('\n');
+    } else
       for (int i = 0; i < p->n; i++) cli_print("%s%s%s\n", i ? "\n" : "", p->text[i], r[i].text);
     if (c->tty)
       cli_note(c, "(%lld tokens, %s tokens/s)", (long long)st.new_tokens,

@@ -1,4 +1,5 @@
 /* wok inspect: what is in a data or model directory. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,7 +14,7 @@ typedef struct options {
 static const cli_option list[] = {
     {"tensors", 0, CLI_FLAG, NULL, offsetof(options, tensors), 0, 0, "models: every parameter with shape, role and RMS"},
     {"plan", 0, CLI_FLAG, NULL, offsetof(options, plan), 0, 0, "models: how a forward pass is planned (memory, kernels, times)"},
-    {"dot", 0, CLI_STRING, "FILE", offsetof(options, dot), 0, 0, "models: the graph of a forward pass for Graphviz"},
+    {"dot", 0, CLI_STRING, "FILE", offsetof(options, dot), 0, 0, "models: the graph of a forward pass for Graphviz; - is standard output"},
     {"batch", 0, CLI_INT, "N", offsetof(options, batch), 1, 1e6, "for --plan and --dot: sequences [1]"},
     {"seq", 0, CLI_INT, "N", offsetof(options, seq), 1, 1e6, "for --plan and --dot: tokens of each [the model's positions, at most 256]"},
     {"verify", 0, CLI_FLAG, NULL, offsetof(options, verify), 0, 0, "data: check every checksum now"},
@@ -71,52 +72,65 @@ static void shape_text(char *text, size_t cap, const wok_shape *s) {
   if (n < cap) snprintf(text + n, cap - n, "]");
 }
 
-static wok_status forward_graph(cli *c, wok_model *m, const options *o, wok_graph **g, wok_val **in, wok_val **logits, int64_t *tokens) {
-  const wok_model_config *cfg = wok_model_get_config(m);
-  int64_t seq = o->seq ? o->seq : cfg->max_position_embeddings < 256 ? cfg->max_position_embeddings : 256;
-  *tokens = seq * (o->batch ? o->batch : 1);
-  wok_status s = wok_graph_new(c->ctx, g);
+typedef struct forward { wok_graph *g; wok_val *in[4], *logits; int64_t batch, seq, n; } forward;
+
+static wok_status forward_graph(cli *c, wok_model *m, const options *o, forward *f) {
+  int64_t positions = wok_model_get_config(m)->max_position_embeddings;
+  *f = (forward){.batch = o->batch ? o->batch : 1, .seq = o->seq ? o->seq : positions < 256 ? positions : 256};
+  f->n = f->batch * f->seq;
+  wok_status s = wok_graph_new(c->ctx, &f->g);
   if (s) return s;
   static const char *const names[] = {"ids", "pos", "lo", "hi"};
-  for (int i = 0; i < 4; i++) in[i] = wok_input(*g, names[i], WOK_I32, WOK_SHAPE(*tokens));
-  wok_batch b = {.ids = in[0], .pos = in[1], .lo = in[2], .hi = in[3]};
-  *logits = wok_model_forward(*g, m, &b).logits;
+  for (int i = 0; i < 4; i++) f->in[i] = wok_input(f->g, names[i], WOK_I32, WOK_SHAPE(f->n));
+  wok_batch b = {.ids = f->in[0], .pos = f->in[1], .lo = f->in[2], .hi = f->in[3]};
+  f->logits = wok_model_forward(f->g, m, &b).logits;
   return WOK_OK;
 }
 
-static wok_status show_plan(cli *c, wok_model *m, const options *o) {
-  wok_graph *g = NULL;
-  wok_plan *p = NULL;
-  wok_val *in[4], *logits;
-  int64_t n;
+static int write_dot(cli *c, const forward *f, const char *path) {
   char *text = NULL;
-  wok_status s = forward_graph(c, m, o, &g, in, &logits, &n);
-  if (!s && o->dot) {
-    FILE *f = fopen(o->dot, "wb");
-    s = wok_graph_status(g);
-    if (!s) s = wok_graph_dot(g, &text);
-    if (!f || (text && fputs(text, f) < 0) || fclose(f)) cli_fail(c, "%s: cannot be written", o->dot);
-    wok_text_free(text);
-    text = NULL;
-  }
-  int32_t *data = calloc((size_t)n * 4, sizeof *data);
-  if (!s && !data) s = WOK_NOMEM;
-  if (!s && o->plan) s = wok_compile(c->ctx, &p, &logits, 1, &(wok_plan_opts){.name = "forward", .profile = true});
-  int64_t batch = o->batch ? o->batch : 1, seq = n / batch;
-  for (int64_t i = 0; i < n && !s; i++) {
-    data[n + i] = (int32_t)(i % seq);
-    data[2 * n + i] = (int32_t)(i / seq * seq);
-    data[3 * n + i] = (int32_t)i + 1;
-  }
-  for (int i = 0; i < 4 && p && !s; i++) s = wok_plan_bind(p, in[i], data + i * n);
-  for (int i = 0; i < 4 && p && !s; i++) s = wok_plan_run(p, NULL);
-  if (p && !s) s = wok_plan_report(p, &text);
-  if (text) cli_print("\n%s", text);
+  if (wok_graph_status(f->g)) return cli_fail(c, "%s", wok_graph_message(f->g));
+  wok_status s = wok_graph_dot(f->g, &text);
+  if (s) return cli_status(c, s);
+  bool out = !strcmp(path, "-");
+  errno = 0;
+  FILE *file = out ? stdout : fopen(path, "wb");
+  bool written = file && fputs(text, file) >= 0;
+  if (file && !out && fclose(file)) written = false;
   wok_text_free(text);
+  return written ? EXIT_DONE : cli_fail(c, "%s: cannot be written: %s", path, strerror(errno));
+}
+
+/* Runs it four times, so that the report has times, on token 0 everywhere. */
+static wok_status plan_text(cli *c, const forward *f, char **text) {
+  wok_plan *p = NULL;
+  int32_t *data = calloc((size_t)f->n * 4, sizeof *data);
+  if (!data) return WOK_NOMEM;
+  for (int64_t i = 0; i < f->n; i++) {
+    data[f->n + i] = (int32_t)(i % f->seq);
+    data[2 * f->n + i] = (int32_t)(i / f->seq * f->seq);
+    data[3 * f->n + i] = (int32_t)i + 1;
+  }
+  wok_status s = wok_compile(c->ctx, &p, &f->logits, 1, &(wok_plan_opts){.name = "forward", .profile = true});
+  for (int i = 0; i < 4 && !s; i++) s = wok_plan_bind(p, f->in[i], data + i * f->n);
+  for (int i = 0; i < 4 && !s; i++) s = wok_plan_run(p, NULL);
+  if (!s) s = wok_plan_report(p, text);
   wok_plan_free(p);
-  wok_graph_free(g);
   free(data);
   return s;
+}
+
+static int show_graph(cli *c, wok_model *m, const options *o, json_t *j) {
+  forward f;
+  char *text = NULL;
+  wok_status s = forward_graph(c, m, o, &f);
+  int e = !s && o->dot ? write_dot(c, &f, o->dot) : EXIT_DONE;
+  if (!s && !e && o->plan) s = plan_text(c, &f, &text);
+  if (text && c->common.json) json_object_set_new(j, "plan", json_string(text));
+  else if (text) cli_print("\n%s", text);
+  wok_text_free(text);
+  wok_graph_free(f.g);
+  return e ? e : cli_status(c, s);
 }
 
 static int inspect_model(cli *c, const options *o, const char *dir) {
@@ -124,6 +138,11 @@ static int inspect_model(cli *c, const options *o, const char *dir) {
   wok_status s = wok_model_open(c->ctx, &m, dir);
   if (s) return cli_status(c, s);
   const wok_model_config *cfg = wok_model_get_config(m);
+  if (o->seq > cfg->max_position_embeddings) {
+    int e = cli_fail(c, "--seq %lld is more than the model's %lld positions", (long long)o->seq, (long long)cfg->max_position_embeddings);
+    wok_model_free(m);
+    return e;
+  }
   const wok_param *p;
   int64_t n = wok_model_params(m, &p), by_role[5] = {0}, total = wok_model_param_count(m);
   for (int64_t i = 0; i < n; i++) by_role[p[i].role] += p[i].count;
@@ -132,7 +151,8 @@ static int inspect_model(cli *c, const options *o, const char *dir) {
                         (json_int_t)cfg->vocab_size, "hidden_size", (json_int_t)cfg->hidden_size, "num_hidden_layers",
                         (json_int_t)cfg->num_hidden_layers, "max_position_embeddings", (json_int_t)cfg->max_position_embeddings);
   json_t *roles = json_object(), *tensors = json_array();
-  if (!c->common.json) {
+  bool say = !c->common.json && !(o->dot && !strcmp(o->dot, "-"));
+  if (say) {
     cli_print("%s: %s, %lld layers, hidden %lld, %lld heads (%lld key/value), FFN %lld, %lld positions, vocabulary %lld%s\n", dir,
               wok_model_type(cfg), (long long)cfg->num_hidden_layers, (long long)cfg->hidden_size, (long long)cfg->defaults.heads,
               (long long)cfg->defaults.kv_heads, (long long)cfg->defaults.intermediate, (long long)cfg->max_position_embeddings,
@@ -142,7 +162,7 @@ static int inspect_model(cli *c, const options *o, const char *dir) {
   }
   for (int r = 0; r < 5; r++) {
     json_object_set_new(roles, role_names[r], json_integer((json_int_t)by_role[r]));
-    if (!c->common.json && by_role[r])
+    if (say && by_role[r])
       cli_print("  %-10s %14lld  %5.1f %%\n", role_names[r], (long long)by_role[r], 100.0 * (double)by_role[r] / (double)total);
   }
   for (int64_t i = 0; i < n && o->tensors; i++) {
@@ -151,21 +171,22 @@ static int inspect_model(cli *c, const options *o, const char *dir) {
     if (c->common.json)
       json_array_append_new(tensors, json_pack("{s:s, s:s, s:s, s:I, s:f}", "name", p[i].name, "role", role_names[p[i].role], "shape", shape,
                                                "count", (json_int_t)p[i].count, "rms", rms(m, &p[i])));
-    else cli_print("  %-28s %-10s %-16s rms %.4g\n", p[i].name, role_names[p[i].role], shape, rms(m, &p[i]));
+    else if (say) cli_print("  %-28s %-10s %-16s rms %.4g\n", p[i].name, role_names[p[i].role], shape, rms(m, &p[i]));
   }
   json_object_set_new(j, "roles", roles);
   json_object_set_new(j, "tensors", tensors);
-  if (o->plan || o->dot) s = show_plan(c, m, o);
-  if (!s && c->common.json) cli_json(j);
+  int e = o->plan || o->dot ? show_graph(c, m, o, j) : EXIT_DONE;
+  if (!e && c->common.json) cli_json(j);
   else json_decref(j);
   wok_model_free(m);
-  return cli_status(c, s);
+  return e;
 }
 
 static int run(cli *c) {
   const char *path = c->args[0];
   if (has(path, "data.json")) return inspect_data(c, c->options, path);
   if (has(path, "config.json")) return inspect_model(c, c->options, path);
+  if (!has(path, ".")) return cli_fail(c, "%s: no such directory", path);
   return cli_fail(c, "%s: neither a data directory (data.json) nor a model directory (config.json)", path);
 }
 

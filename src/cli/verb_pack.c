@@ -51,6 +51,10 @@ static int run(cli *c) {
   if (!documents(o->documents, &p)) return cli_usage(c, "--documents takes file, line, blank or sep:STRING, not '%s'", o->documents);
   wok_pack_info i;
   wok_status s = wok_pack(c->ctx, c->args, c->nargs, o->out, &p, &i);
+  if (s == WOK_INTERRUPTED) {
+    cli_fail(c, "interrupted; %s is as it was before", o->out);
+    return EXIT_INTERRUPTED;
+  }
   if (s) return cli_status(c, s);
   if (c->common.json) {
     cli_json(json_pack("{s:s, s:I, s:o, s:o, s:f}", "data", o->out, "vocab_size", (json_int_t)i.vocab_size, "train",

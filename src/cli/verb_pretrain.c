@@ -16,33 +16,33 @@ static const cli_option list[] = {
     {"output", 'o', CLI_STRING, "DIR", AT(out), 0, 0, "the run directory"},
     {"arch", 0, CLI_CHOICE, "gpt", AT(arch), 0, 0, "family [gpt]"},
     {"preset", 0, CLI_CHOICE, "nano|micro|small|base", AT(preset), 0, 0, "size; base is GPT-2 124M [nano]"},
-    {"depth", 0, CLI_INT, "N", AT(depth), 1, 1000, "or one dial: N layers of 64 N hidden and N heads"},
+    {"depth", 0, CLI_INT, "N", AT(depth), 1, 1000, "instead of --preset, one dial: N layers, hidden size 64 N, N heads"},
     {"style", 0, CLI_CHOICE, "gpt2|llama", AT(style), 0, 0, "block: LayerNorm, learned positions, GELU; or RMSNorm, RoPE, SwiGLU [gpt2]"},
-    {"set", 0, CLI_LIST, "NAME=VALUE", AT(set), 0, 0, "any model option, also of one layer: layer.3/num_key_value_heads=2"},
+    {"set", 0, CLI_LIST, "NAME=VALUE", AT(set), 0, 0, "any model option, also of one layer: layer.3/num_key_value_heads=2; an unknown NAME lists them"},
     {"dropout", 0, CLI_REAL, "P", AT(dropout), 0, 0.95, "dropout of embeddings, branches and attention probabilities [0]"},
     {"steps", 0, CLI_INT, "N", AT(steps), 1, 1e15, "optimizer steps [1000, or no bound with --minutes]"},
     {"minutes", 0, CLI_REAL, "M", AT(minutes), 1e-3, 1e9, "stop after so long; the schedule follows the clock"},
     {"batch", 0, CLI_INT, "N", AT(batch), 1, 1e9, "a step is batch x seq tokens [8]"},
     {"seq", 0, CLI_INT, "N", AT(seq), 1, 1e9, "longest piece of a document [256, or the model's positions]"},
     {"accumulate", 0, CLI_INT, "N", AT(accumulate), 1, 1e6, "compute a step in N micro-batches [1]"},
-    {"lr", 0, CLI_REAL, "R", AT(lr), 1e-30, 1e3, "peak learning rate [by the hidden size]"},
+    {"lr", 0, CLI_REAL, "R", AT(lr), 1e-30, 1e3, "peak learning rate [3e-3 at hidden size 128, less for larger ones]"},
     {"min-lr", 0, CLI_REAL_OR_OFF, "R", AT(min_lr), 0, 0, "learning rate at the end [a tenth of --lr]"},
-    {"warmup", 0, CLI_INT_OR_OFF, "N", AT(warmup), 0, 1e12, "steps until the peak [a twentieth, at most 500]"},
+    {"warmup", 0, CLI_INT_OR_OFF, "N", AT(warmup), 0, 1e12, "steps until the peak [a twentieth of all, at most 500]"},
     {"schedule", 0, CLI_CHOICE, "cosine|linear|constant", AT(schedule), 0, 0, "after the peak [cosine]"},
     {"beta1", 0, CLI_REAL_OR_OFF, "R", AT(beta1), 0, 0.999999, "AdamW [0.9]"},
     {"beta2", 0, CLI_REAL_OR_OFF, "R", AT(beta2), 0, 0.999999, "AdamW [0.95]"},
     {"eps", 0, CLI_REAL_OR_OFF, "R", AT(eps), 0, 1, "AdamW [1e-8]"},
-    {"weight-decay", 0, CLI_REAL_OR_OFF, "R", AT(weight_decay), 0, 0, "decoupled, of matrices and embeddings [0.1]"},
-    {"no-weight-decay", 0, CLI_FLAG, NULL, AT(no_decay), 0, 0, "none"},
-    {"clip", 0, CLI_REAL_OR_OFF, "R", AT(clip), 0, 0, "global norm of the gradient [1]"},
-    {"no-clip", 0, CLI_FLAG, NULL, AT(no_clip), 0, 0, "no clipping"},
+    {"weight-decay", 0, CLI_REAL_OR_OFF, "R", AT(weight_decay), 0, 0, "decoupled, of matrices and embeddings; 0: none [0.1]"},
+    {"no-weight-decay", 0, CLI_FLAG, NULL, AT(no_decay), 0, 0, "as --weight-decay 0"},
+    {"clip", 0, CLI_REAL_OR_OFF, "R", AT(clip), 0, 0, "most the global norm of the gradient may be; 0: any [1]"},
+    {"no-clip", 0, CLI_FLAG, NULL, AT(no_clip), 0, 0, "as --clip 0"},
     {"compute", 0, CLI_CHOICE, "f32|bf16", AT(compute), 0, 0, "number format of matrix products [f32]"},
-    {"eval-every", 0, CLI_INT, "N", AT(eval_every), 1, 1e15, "steps between evaluations on the held-out part [a twentieth]"},
+    {"eval-every", 0, CLI_INT, "N", AT(eval_every), 1, 1e15, "steps between evaluations on the held-out part [a twentieth of all]"},
     {"save-every", 0, CLI_INT, "N", AT(save_every), 1, 1e15, "steps between checkpoints [as --eval-every]"},
     {"keep", 0, CLI_INT, "N", AT(keep), 0, 1e6, "older checkpoints to keep [0]"},
     {"baselines", 0, CLI_FLAG, NULL, AT(baselines), 0, 0, "measure n-gram models of the same text first, for log and report"},
     {"sample", 0, CLI_LIST, "TEXT", AT(sample), 0, 0, "a prompt to continue at the end, for log and report"},
-    {"resume", 0, CLI_FLAG, NULL, AT(resume), 0, 0, "go on from the directory's checkpoint"},
+    {"resume", 0, CLI_FLAG, NULL, AT(resume), 0, 0, "go on from the directory's checkpoint, with the options it began with"},
     {"overwrite", 0, CLI_FLAG, NULL, AT(overwrite), 0, 0, "replace the run that is there"},
     {"dry-run", 0, CLI_FLAG, NULL, AT(dry_run), 0, 0, "say what it would need (measured by a short probe) and stop"},
     CLI_OPTIONS_END};
@@ -52,14 +52,22 @@ static void on_step(void *ud, const wok_step_info *i) {
   cli *c = ud;
   char of[32] = "";
   if (i->steps > 0) snprintf(of, sizeof of, "/%lld", (long long)i->steps);
-  cli_live(c, "step %lld%s  loss %.3f  %.2f bits  lr %.1e  %s tokens/s  %.0f GFLOP/s  %s left", (long long)i->step, of, i->loss,
-           i->bits, i->lr, cli_count(i->tokens_per_s), i->gflops, cli_seconds(i->eta));
+  cli_live(c, "step %lld%s  loss %.3f  %.3f bits  %s left  %s tokens/s  %.0f GFLOP/s", (long long)i->step, of, i->loss, i->bits,
+           cli_seconds(i->eta), cli_count(i->tokens_per_s), i->gflops);
   if (!i->evaluated) return;
   cli_note(c, "step %6lld%s  training %.3f bits  held out %.3f bits%s  %s tokens/s  %s", (long long)i->step, of, i->bits, i->valid_bits,
            i->valid_bits <= i->best_valid_bits ? " (best)" : "", cli_count(i->tokens_per_s), cli_seconds(i->seconds));
 }
 
+/* Where no option of the model is given, --resume takes the model that the run began with. */
+static bool begun_with(cli *c, const options *o, wok_model_config *cfg) {
+  char path[4096];
+  if (!o->resume || o->preset || o->depth || o->style || o->set.n || o->dropout > 0) return false;
+  return snprintf(path, sizeof path, "%s/checkpoint/config.json", o->out) < (int)sizeof path && wok_model_config_read(c->ctx, cfg, path) == WOK_OK;
+}
+
 static wok_status configure(cli *c, const options *o, const wok_data *d, wok_model_config *cfg) {
+  if (begun_with(c, o, cfg)) return WOK_OK;
   int64_t vocab = wok_tokenizer_size(wok_data_tokenizer(d));
   wok_status s = o->depth ? wok_model_depth(c->ctx, cfg, o->depth, o->style, vocab)
                           : wok_model_preset(c->ctx, cfg, o->preset ? o->preset : "nano", o->style, vocab);
@@ -107,8 +115,10 @@ static int report_end(cli *c, const options *o, const wok_train_result *r, const
                        (json_int_t)r->peak_bytes, "resumed", r->resumed));
     return EXIT_DONE;
   }
-  cli_print("%lld steps in %s, %s tokens/s, %.0f GFLOP/s, peak memory %s\n", (long long)i->step, cli_seconds(r->seconds),
-            cli_count(i->tokens_per_s), i->gflops, cli_size(r->peak_bytes));
+  if (i->tokens_per_s > 0)
+    cli_print("%lld step%s in %s, %s tokens/s, %.0f GFLOP/s, peak memory %s\n", (long long)i->step, i->step == 1 ? "" : "s", cli_seconds(r->seconds),
+              cli_count(i->tokens_per_s), i->gflops, cli_size(r->peak_bytes));
+  else cli_print("nothing was left to do: the run has its %lld steps; more of them with --steps or --minutes\n", (long long)i->step);
   if (i->best_valid_bits > 0)
     cli_print("held out: %.3f bits per %s at the end, %.3f at best (%s/best)\n", i->valid_bits, unit, i->best_valid_bits, o->out);
   cli_print("model in %s; curves: wok report %s; try it: wok generate --model %s --prompt TEXT\n", o->out, o->out, o->out);
@@ -128,8 +138,12 @@ static int train(cli *c, const options *o, wok_data *d, const wok_model_config *
   cli_note(c, "%s, %s parameters, vocabulary %lld; bits are per %s", wok_model_type(cfg), cli_count((double)wok_model_config_params(cfg)),
            (long long)cfg->vocab_size, bytes ? "byte" : "character");
   wok_train_result r;
+  c->when_asked = "\nfinishing this step, then saving; Ctrl-C again stops at once\n";
   wok_status s = wok_pretrain(c->ctx, cfg, d, o->out, &t, &r);
-  cli_live_end(c);
+  if (s == WOK_INTERRUPTED && r.last.step > 0) {
+    cli_fail(c, "%s (`wok pretrain --data %s -o %s --resume`)", wok_errmsg(c->ctx), o->data, o->out);
+    return EXIT_INTERRUPTED;
+  }
   return s ? cli_status(c, s) : report_end(c, o, &r, bytes ? "byte" : "character");
 }
 
@@ -157,6 +171,6 @@ const cli_verb cli_pretrain = {
                "Ctrl-C finishes the step, saves, and says how to go on; a killed run goes on from its last checkpoint.",
     .examples = "  wok pretrain --data data -o runs/first\n"
                 "  wok pretrain --data data -o runs/m --preset micro --dropout 0.1 --minutes 30\n"
-                "  wok pretrain --data data -o runs/m --preset micro --dropout 0.1 --minutes 60 --resume\n"
+                "  wok pretrain --data data -o runs/m --minutes 60 --resume\n"
                 "  wok pretrain --data data -o runs/d6 --depth 6 --style llama --steps 2000 --dry-run",
     .options = list, .size = sizeof(options), .min_args = 0, .max_args = 0, .run = run};

@@ -30,6 +30,7 @@ static int run_runs(cli *c) {
   int64_t n;
   const char *root = c->nargs ? c->args[0] : "runs";
   wok_status s = wok_runs_list(c->ctx, root, &r, &n);
+  if (s == WOK_NOTFOUND && !c->nargs) return cli_fail(c, "there is no directory runs here: name the one that your runs are in");
   if (s) return cli_status(c, s);
   json_t *all = json_array();
   if (!c->common.json && n) cli_print("%-28s %-8s %10s %15s %9s %9s  %s\n", "run", "state", "parameters", "step", "held out", "time", "started");

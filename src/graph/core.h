@@ -30,5 +30,9 @@ struct wok_graph {
 const char *wok__graph_scope(wok_graph *g);
 /* Sets the scope to one kept by wok__graph_scope or a node; returns the former one. Used while VJPs are built. */
 const char *wok__graph_scope_swap(wok_graph *g, const char *scope);
+/* The reverse sweep from y (cotangents ct) to x, entering no node before `window_from`; dx[i] is NULL where no cotangent arrives.
+   False: the graph is poisoned. */
+bool wok__sweep_back(wok_graph *g, wok_val *const *y, wok_val *const *ct, int ny, wok_val *const *x, int nx, wok_val **dx,
+                     int64_t window_from);
 bool wok__is_backward(const wok__op *op); /* no VJP of its own, only an expansion */
 #endif

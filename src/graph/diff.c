@@ -58,9 +58,6 @@ static bool arrive(sweep *s, wok_val *v, wok_val *ct) {
   return true;
 }
 
-static bool run_sweep(wok_graph *g, wok_val *const *y, wok_val *const *ct, int ny, wok_val *const *x, int nx, wok_val **dx,
-                      int64_t window_from);
-
 /* Partials of an operator without VJP: those of its expansion with respect to exactly its inputs. */
 static bool through_expansion(wok_graph *g, wok__node *n, wok_val *const *ct, const bool *need, wok_val **dx) {
   wok_val *out[8] = {0}, *cts[8], *outs[8], *in[32], *din[32];
@@ -80,7 +77,7 @@ static bool through_expansion(wok_graph *g, wok__node *n, wok_val *const *ct, co
     at[nin] = i;
     in[nin++] = n->in[i];
   }
-  if (!run_sweep(g, outs, cts, nout, in, nin, din, from)) return false;
+  if (!wok__sweep_back(g, outs, cts, nout, in, nin, din, from)) return false;
   for (int k = 0; k < nin; k++) dx[at[k]] = din[k];
   return true;
 }
@@ -115,10 +112,8 @@ static bool through(sweep *s, wok__node *n, wok_val *const *ct) {
   return ok && g->status == WOK_OK;
 }
 
-/* window_from: nodes before it are not entered (an expansion is swept down to the operator's inputs only). dx[i] is NULL where
-   no cotangent arrives. */
-static bool run_sweep(wok_graph *g, wok_val *const *y, wok_val *const *ct, int ny, wok_val *const *x, int nx, wok_val **dx,
-                      int64_t window_from) {
+bool wok__sweep_back(wok_graph *g, wok_val *const *y, wok_val *const *ct, int ny, wok_val *const *x, int nx, wok_val **dx,
+                     int64_t window_from) {
   for (int i = 0; i < nx; i++) dx[i] = NULL;
   if (g->status != WOK_OK) return false;
   int64_t lo = INT64_MAX, hi = 0;
@@ -184,7 +179,7 @@ void wok_vjp(wok_val *const *y, wok_val *const *ct, int ny, wok_val *const *x, i
   wok_val **given = wok__new(g->arena, wok_val *, ny);
   if (!given) ok = (wok__poison(g, WOK_NOMEM, "out of memory"), false);
   for (int i = 0; i < ny && ok; i++) given[i] = ct && ct[i] ? ct[i] : wok__like(y[i], 1);
-  if (ok) ok = run_sweep(g, y, given, ny, x, nx, dx, 0);
+  if (ok) ok = wok__sweep_back(g, y, given, ny, x, nx, dx, 0);
   for (int i = 0; i < nx; i++) {
     if (!ok) dx[i] = &g->poison;
     else if (!dx[i]) dx[i] = wok__like(x[i], 0);

@@ -33,7 +33,8 @@ static wok_status read_prompt(job *j, int i, const char *prompt) {
   sequence *s = &j->seq[i];
   int64_t len = (int64_t)strlen(prompt), n = 0;
   wok__str_init(&s->text, TEXT_MAX);
-  WOK__TRY(wok_encode(j->t, prompt, len, NULL, 0, &n));
+  wok_status st = wok_encode(j->t, prompt, len, NULL, 0, &n);
+  if (st) return wok__fail_prefix(j->c, st, "prompt %d", i + 1);
   if (n + 1 > j->positions)
     return wok__fail(j->c, WOK_LIMIT,
                      "prompt %d has %lld tokens, the model has %lld positions (one is the document's start): shorten the prompt",
@@ -163,7 +164,7 @@ wok_status wok_generate(wok_model *m, const wok_tokenizer *t, const char *const 
   if (opts) j.o = *opts;
   if (j.o.max_tokens <= 0) j.o.max_tokens = 128;
   memset(results, 0, (size_t)WOK__MAX(n, 0) * sizeof *results);
-  if (n <= 0) return wok__fail(j.c, WOK_INVALID, "generate: no prompts");
+  if (n <= 0) return wok__fail(j.c, WOK_INVALID, "no prompts were given");
   if (wok_tokenizer_size(t) != cfg->vocab_size)
     return wok__fail(j.c, WOK_MISMATCH, "the tokenizer has %lld tokens, the model's vocabulary has %lld: they do not belong together",
                      (long long)wok_tokenizer_size(t), (long long)cfg->vocab_size);

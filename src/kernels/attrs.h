@@ -14,6 +14,8 @@ typedef struct { char name[64]; int64_t slot; wok__attr_result result; } wok__at
 typedef struct { double value; wok__attr_result result; } wok__attr_full;
 typedef struct { const void *data; wok__attr_result result; } wok__attr_constant; /* in the graph's arena */
 typedef struct { int64_t axis; wok__attr_result result; } wok__attr_iota;
+typedef struct { const wok_custom_op *op; } wok__attr_custom;             /* in the graph's arena */
+typedef struct { wok_block_fn fn; void *ud; int64_t n; uint32_t stream; uint32_t pad; } wok__attr_recompute;
 typedef struct { int64_t axis; } wok__attr_axis;                          /* max_axis (out keeps the axis with size 1) */
 typedef struct { int64_t axis; int64_t reverse; } wok__attr_cumsum;
 typedef struct { int32_t kind; uint32_t stream; wok__attr_result result; } wok__attr_random;

@@ -6,6 +6,8 @@
 #define WOK__OP_LIST(X)                                                                                      \
   /* leaves */                                                                                               \
   X(input) X(full) X(constant) X(iota) X(random) X(load)                                                     \
+  /* of the caller's own; the ends of a recomputed block */                                                 \
+  X(custom) X(barrier) X(recompute)                                                     \
   /* effects */                                                                                              \
   X(store) X(accumulate) X(store_rows)                                                                       \
   /* element by element */                                                                                   \

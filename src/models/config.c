@@ -7,7 +7,10 @@
 /* ---- presets ----
    Without the embeddings of 50,257 tokens (a vocabulary of one's own is usually far smaller): nano 0.8 M, micro 4.7 M,
    small 25 M, base 85 M parameters. Heads of 32 and 64 fill whole vector registers. */
-static const struct preset { const char *name; int64_t layers, hidden, heads, positions; } presets[] = {
+static const struct preset {
+  const char *name;
+  int64_t layers, hidden, heads, positions;
+} presets[] = {
     {"nano", 4, 128, 4, 256},   /* characters of a book, in a minute */
     {"micro", 6, 256, 8, 512},  /* a few MB of text */
     {"small", 8, 512, 8, 1024}, /* a few hundred MB */
@@ -33,7 +36,8 @@ void wok__config_style(wok_model_config *cfg, bool llama) {
                               .rope_theta = 10000};
 }
 
-static wok_status make(wok_ctx *c, wok_model_config *cfg, const char *style, const struct preset *p, int64_t vocab_size) {
+static wok_status make(wok_ctx *c, wok_model_config *cfg, const char *style, const struct preset *p,
+                       int64_t vocab_size) {
   memset(cfg, 0, sizeof *cfg);
   bool llama = style && strcmp(style, "llama") == 0;
   if (style && !llama && strcmp(style, "gpt2") != 0)
@@ -49,21 +53,26 @@ static wok_status make(wok_ctx *c, wok_model_config *cfg, const char *style, con
   return WOK_OK;
 }
 
-wok_status wok_model_preset(wok_ctx *c, wok_model_config *cfg, const char *preset, const char *style, int64_t vocab_size) {
+wok_status wok_model_preset(wok_ctx *c, wok_model_config *cfg, const char *preset, const char *style,
+                            int64_t vocab_size) {
   for (int64_t i = 0; i < WOK__COUNT(presets); i++)
     if (strcmp(presets[i].name, preset) == 0) return make(c, cfg, style, &presets[i], vocab_size);
   memset(cfg, 0, sizeof *cfg);
   wok__str s;
   wok__str_init(&s, 256);
-  for (int64_t i = 0; i < WOK__COUNT(presets); i++) wok__str_printf(&s, "%s%s", i ? ", " : "", presets[i].name);
-  wok_status st = wok__fail(c, WOK_NOTFOUND, "there is no preset \"%.40s\"; there are %s", preset, s.p ? s.p : "");
+  for (int64_t i = 0; i < WOK__COUNT(presets); i++)
+    wok__str_printf(&s, "%s%s", i ? ", " : "", presets[i].name);
+  wok_status st =
+      wok__fail(c, WOK_NOTFOUND, "there is no preset \"%.40s\"; there are %s", preset, s.p ? s.p : "");
   wok__str_free(&s);
   return st;
 }
 
-wok_status wok_model_depth(wok_ctx *c, wok_model_config *cfg, int64_t depth, const char *style, int64_t vocab_size) {
+wok_status wok_model_depth(wok_ctx *c, wok_model_config *cfg, int64_t depth, const char *style,
+                           int64_t vocab_size) {
   memset(cfg, 0, sizeof *cfg);
-  if (depth < 1 || depth > 256) return wok__fail(c, WOK_INVALID, "depth must be in [1, 256], not %lld", (long long)depth);
+  if (depth < 1 || depth > 256)
+    return wok__fail(c, WOK_INVALID, "depth must be in [1, 256], not %lld", (long long)depth);
   const struct preset p = {"depth", depth, 64 * depth, depth, 1024};
   return make(c, cfg, style, &p, vocab_size);
 }
@@ -90,7 +99,9 @@ wok_block wok__block_of(const wok_model_config *cfg, int64_t layer) {
 bool wok__block_equal(const wok_block *a, const wok_block *b) {
   for (int64_t i = 0; i < wok__noptions; i++) {
     const wok__option *o = &wok__options[i];
-    if (o->flags & WOK__OPTION_BLOCK && !wok__option_equal(o, (const char *)a + o->offset, (const char *)b + o->offset)) return false;
+    if (o->flags & WOK__OPTION_BLOCK &&
+        !wok__option_equal(o, (const char *)a + o->offset, (const char *)b + o->offset))
+      return false;
   }
   return true;
 }
@@ -101,7 +112,8 @@ void wok__config_resolve(wok_model_config *cfg) {
     for (int64_t i = 0; i < cfg->num_hidden_layers; i++) cfg->layer[i] = wok__block_of(cfg, i);
   cfg->defaults = wok__block_of(cfg, -1);
   if (!cfg->layer) return;
-  for (int64_t i = 0; i < cfg->num_hidden_layers; i++) differ = differ || !wok__block_equal(&cfg->layer[i], &cfg->defaults);
+  for (int64_t i = 0; i < cfg->num_hidden_layers; i++)
+    differ = differ || !wok__block_equal(&cfg->layer[i], &cfg->defaults);
   if (!differ) wok_model_config_free(cfg);
 }
 
@@ -139,18 +151,19 @@ static wok_status check_block(wok_ctx *c, const wok_model_config *cfg, int64_t l
   const wok_block *raw = layer >= 0 ? &cfg->layer[layer] : &cfg->defaults;
   const wok_block b = wok__block_of(cfg, layer);
   if (b.heads % b.kv_heads != 0)
-    return wok__fail(c, WOK_INVALID, "%snum_attention_heads %lld is no multiple of num_key_value_heads %lld", where,
-                     (long long)b.heads, (long long)b.kv_heads);
+    return wok__fail(c, WOK_INVALID, "%snum_attention_heads %lld is no multiple of num_key_value_heads %lld",
+                     where, (long long)b.heads, (long long)b.kv_heads);
   if (!raw->head_dim && cfg->hidden_size % b.heads != 0)
-    return wok__fail(c, WOK_INVALID, "%shidden_size %lld is no multiple of num_attention_heads %lld: give head_dim", where,
+    return wok__fail(c, WOK_INVALID,
+                     "%shidden_size %lld is no multiple of num_attention_heads %lld: give head_dim", where,
                      (long long)cfg->hidden_size, (long long)b.heads);
   if (b.heads * b.head_dim > 1 << 20)
-    return wok__fail(c, WOK_LIMIT, "%snum_attention_heads %lld times head_dim %lld is more than %d", where, (long long)b.heads,
-                     (long long)b.head_dim, 1 << 20);
+    return wok__fail(c, WOK_LIMIT, "%snum_attention_heads %lld times head_dim %lld is more than %d", where,
+                     (long long)b.heads, (long long)b.head_dim, 1 << 20);
   int64_t rotary = b.rotary_dim ? b.rotary_dim : b.head_dim;
   if (b.rope && (rotary > b.head_dim || rotary % 2 != 0))
-    return wok__fail(c, WOK_INVALID, "%srope rotates pairs: %lld of the %lld numbers of a head is %s", where, (long long)rotary,
-                     (long long)b.head_dim, rotary % 2 ? "odd" : "too many");
+    return wok__fail(c, WOK_INVALID, "%srope rotates pairs: %lld of the %lld numbers of a head is %s", where,
+                     (long long)rotary, (long long)b.head_dim, rotary % 2 ? "odd" : "too many");
   return WOK_OK;
 }
 
@@ -167,15 +180,19 @@ static wok_status check(wok_ctx *c, const wok_model_config *cfg) {
     (void)wok__snprintf(where, (int64_t)sizeof where, "layer.%lld", (long long)l);
     for (int64_t i = 0; i < wok__noptions; i++) {
       const wok__option *o = &wok__options[i];
-      if (o->flags & WOK__OPTION_BLOCK) WOK__TRY(wok__option_check(c, o, wok__option_at(o, cfg, l), where, o->name));
+      if (o->flags & WOK__OPTION_BLOCK)
+        WOK__TRY(wok__option_check(c, o, wok__option_at(o, cfg, l), where, o->name));
     }
     WOK__TRY(check_block(c, cfg, l));
   }
-  const struct { const char *name; int64_t id; } ids[] = {{"bos_token_id", cfg->bos_token_id}, {"eos_token_id", cfg->eos_token_id}};
+  const struct {
+    const char *name;
+    int64_t id;
+  } ids[] = {{"bos_token_id", cfg->bos_token_id}, {"eos_token_id", cfg->eos_token_id}};
   for (int64_t i = 0; i < WOK__COUNT(ids); i++)
     if (ids[i].id >= cfg->vocab_size)
-      return wok__fail(c, WOK_INVALID, "%s %lld is not in the vocabulary of %lld", ids[i].name, (long long)ids[i].id,
-                       (long long)cfg->vocab_size);
+      return wok__fail(c, WOK_INVALID, "%s %lld is not in the vocabulary of %lld", ids[i].name,
+                       (long long)ids[i].id, (long long)cfg->vocab_size);
   return WOK_OK;
 }
 
@@ -219,7 +236,8 @@ static wok_status absurd(wok_ctx *c, int64_t elements, wok_dtype t, const char *
   wok__format_count(number, (int64_t)sizeof number, elements);
   if (!wok__mul(elements, wok_dtype_size(t), &bytes)) bytes = INT64_MAX;
   wok__format_size(size, (int64_t)sizeof size, bytes);
-  return wok__fail(c, WOK_LIMIT, "a model of %s parameters needs %s for its weights alone; %s", number, size, why);
+  return wok__fail(c, WOK_LIMIT, "a model of %s parameters needs %s for its weights alone; %s", number, size,
+                   why);
 }
 
 wok_status wok_model_check(wok_ctx *c, const wok_model_config *cfg) {

@@ -10,7 +10,10 @@
 enum { WOK_VERSION_1 = 1 };
 
 /* Options missing in the file have the value of `base`. The option's own name is accepted for the key (transformers does). */
-typedef struct hf_key { const char *key, *option; bool required; } hf_key;
+typedef struct hf_key {
+  const char *key, *option;
+  bool required;
+} hf_key;
 typedef struct hf_type {
   const char *model_type, *architecture;
   const hf_key *keys;
@@ -102,12 +105,16 @@ static wok_status llama_more(wok_ctx *c, wok_model_config *cfg, const json_t *j,
     WOK__TRY(wok__json_str_opt(c, r, place, "type", &type));
     WOK__TRY(wok__json_str_opt(c, r, place, "rope_type", &type));
     if (strcmp(type, "default") != 0)
-      return wok__fail(c, WOK_UNSUPPORTED, "%s: the type \"%.40s\" is not supported (default is)", place, type);
-    WOK__TRY(wok__option_read(c, wok__option_find("rope_theta"), r, place, "rope_theta", &cfg->defaults.rope_theta));
+      return wok__fail(c, WOK_UNSUPPORTED, "%s: the type \"%.40s\" is not supported (default is)", place,
+                       type);
+    WOK__TRY(wok__option_read(c, wok__option_find("rope_theta"), r, place, "rope_theta",
+                              &cfg->defaults.rope_theta));
     WOK__TRY(wok__json_double_opt(c, r, place, "partial_rotary_factor", 0, 1, &part));
   }
   WOK__TRY(wok__json_double_opt(c, j, where, "partial_rotary_factor", 0, 1, &part));
-  if (part != 1) return wok__fail(c, WOK_UNSUPPORTED, "%s: partial_rotary_factor %g is not supported in llama", where, part);
+  if (part != 1)
+    return wok__fail(c, WOK_UNSUPPORTED, "%s: partial_rotary_factor %g is not supported in llama", where,
+                     part);
   return WOK_OK;
 }
 
@@ -136,7 +143,8 @@ static bool fits(const hf_type *t, const wok_model_config *cfg) {
   const wok_block first = wok__block_of(cfg, -1);
   for (int64_t i = 0; i < t->nkeys; i++) {
     const wok__option *o = wok__option_find(t->keys[i].option);
-    const void *from = o->flags & WOK__OPTION_BLOCK ? (const char *)&first + o->offset : wok__option_at(o, cfg, -1);
+    const void *from =
+        o->flags & WOK__OPTION_BLOCK ? (const char *)&first + o->offset : wok__option_at(o, cfg, -1);
     if (o->kind == WOK__OPTION_INT) *(int64_t *)wok__option_at(o, &back, -1) = *(const int64_t *)from;
     if (o->kind == WOK__OPTION_REAL) *(double *)wok__option_at(o, &back, -1) = *(const double *)from;
     if (o->kind == WOK__OPTION_BOOL) *(bool *)wok__option_at(o, &back, -1) = *(const bool *)from;
@@ -171,7 +179,8 @@ const char *wok_model_type(const wok_model_config *cfg) {
 }
 
 /* ---- reading ---- */
-static wok_status read_hf(wok_ctx *c, wok_model_config *cfg, const json_t *j, const char *where, const hf_type *t) {
+static wok_status read_hf(wok_ctx *c, wok_model_config *cfg, const json_t *j, const char *where,
+                          const hf_type *t) {
   t->base(cfg);
   for (int64_t i = 0; i < t->nkeys; i++) {
     const hf_key *k = &t->keys[i];
@@ -180,15 +189,18 @@ static wok_status read_hf(wok_ctx *c, wok_model_config *cfg, const json_t *j, co
     const json_t *v = json_object_get(j, key);
     if (k->required && (!v || json_is_null(v)))
       return wok__fail(c, WOK_FORMAT, "%s: %s is %s", where, k->key, v ? "null" : "missing");
-    if (strcmp(k->option, "eos_token_id") == 0 && json_is_array(v)) v = json_array_get(v, 0); /* several ends: the first */
+    if (strcmp(k->option, "eos_token_id") == 0 && json_is_array(v))
+      v = json_array_get(v, 0); /* several ends: the first */
     bool is_id = o == wok__option_find("bos_token_id") || o == wok__option_find("eos_token_id");
     int64_t *id = is_id ? wok__option_at(o, cfg, -1) : NULL;
     if (id && v && !json_is_integer(v)) {
       *id = -1;
       continue;
     }
-    if (id && v) *id = (int64_t)json_integer_value(v);
-    else WOK__TRY(wok__option_read(c, o, j, where, key, wok__option_at(o, cfg, -1)));
+    if (id && v)
+      *id = (int64_t)json_integer_value(v);
+    else
+      WOK__TRY(wok__option_read(c, o, j, where, key, wok__option_at(o, cfg, -1)));
     /* Small models are often saved with the ids of a large vocabulary: they then have none. */
     if (id && (*id < 0 || *id >= cfg->vocab_size)) *id = -1;
   }
@@ -202,14 +214,17 @@ static bool any_option(const char *name, uint32_t flags) {
 
 /* Options by their own names, then "layers". strict: an unknown name is an option of a newer version that may change what is
    computed. */
-static wok_status read_own(wok_ctx *c, wok_model_config *cfg, json_t *j, const char *where, uint32_t flags, bool strict) {
+static wok_status read_own(wok_ctx *c, wok_model_config *cfg, json_t *j, const char *where, uint32_t flags,
+                           bool strict) {
   if (!json_is_object(j)) return wok__fail(c, WOK_FORMAT, "%s must be an object", where);
   for (int64_t i = 0; i < wok__noptions; i++)
     if ((wok__options[i].flags & flags) == flags)
-      WOK__TRY(wok__option_read(c, &wok__options[i], j, where, wok__options[i].name, wok__option_at(&wok__options[i], cfg, -1)));
+      WOK__TRY(wok__option_read(c, &wok__options[i], j, where, wok__options[i].name,
+                                wok__option_at(&wok__options[i], cfg, -1)));
   for (void *it = json_object_iter(j); strict && it; it = json_object_iter_next(j, it)) {
     const char *key = json_object_iter_key(it);
-    if (any_option(key, flags) || !strcmp(key, "version") || !strcmp(key, "family") || !strcmp(key, "layers")) continue;
+    if (any_option(key, flags) || !strcmp(key, "version") || !strcmp(key, "family") || !strcmp(key, "layers"))
+      continue;
     return wok__fail(c, WOK_UNSUPPORTED, "%s: unknown option %.60s: written by a newer version?", where, key);
   }
   json_t *layers = json_object_get(j, "layers");
@@ -221,21 +236,25 @@ static wok_status read_own(wok_ctx *c, wok_model_config *cfg, json_t *j, const c
     json_t *one = json_object_iter_value(it);
     int64_t l;
     if (!wok__parse_int64(key, &l) || l < 0 || l >= cfg->num_hidden_layers || !json_is_object(one))
-      return wok__fail(c, WOK_FORMAT, "%s: layers: \"%.20s\" must be a layer in [0, %lld] with an object", where, key,
-                       (long long)cfg->num_hidden_layers - 1);
+      return wok__fail(c, WOK_FORMAT, "%s: layers: \"%.20s\" must be a layer in [0, %lld] with an object",
+                       where, key, (long long)cfg->num_hidden_layers - 1);
     char place[256];
     (void)wok__snprintf(place, (int64_t)sizeof place, "%.200s: layer %lld", where, (long long)l);
     for (void *at = json_object_iter(one); at; at = json_object_iter_next(one, at)) {
       const char *name = json_object_iter_key(at);
       const wok__option *o = any_option(name, flags | WOK__OPTION_BLOCK) ? wok__option_find(name) : NULL;
-      if (o) WOK__TRY(wok__option_read(c, o, one, place, name, wok__option_at(o, cfg, l)));
-      else if (strict) return wok__fail(c, WOK_UNSUPPORTED, "%s: unknown option %.60s: written by a newer version?", place, name);
+      if (o)
+        WOK__TRY(wok__option_read(c, o, one, place, name, wok__option_at(o, cfg, l)));
+      else if (strict)
+        return wok__fail(c, WOK_UNSUPPORTED, "%s: unknown option %.60s: written by a newer version?", place,
+                         name);
     }
   }
   return WOK_OK;
 }
 
-static wok_status read_wok(wok_ctx *c, wok_model_config *cfg, const json_t *j, const char *where, const wok__family *f) {
+static wok_status read_wok(wok_ctx *c, wok_model_config *cfg, const json_t *j, const char *where,
+                           const wok__family *f) {
   char place[256];
   int64_t version = 0;
   const char *family = "";
@@ -243,15 +262,19 @@ static wok_status read_wok(wok_ctx *c, wok_model_config *cfg, const json_t *j, c
   (void)wok__snprintf(place, (int64_t)sizeof place, "%.200s: wok", where);
   WOK__TRY(wok__json_int(c, w, place, "version", 1, INT32_MAX, &version));
   if (version != WOK_VERSION_1)
-    return wok__fail(c, WOK_UNSUPPORTED, "%s: version %lld is newer than this program knows", place, (long long)version);
+    return wok__fail(c, WOK_UNSUPPORTED, "%s: version %lld is newer than this program knows", place,
+                     (long long)version);
   WOK__TRY(wok__json_str(c, w, place, "family", &family));
   if (strcmp(family, f->name) != 0)
-    return wok__fail(c, WOK_MISMATCH, "%s: the family of %s is %s, not \"%.40s\"", place, f->model_type, f->name, family);
+    return wok__fail(c, WOK_MISMATCH, "%s: the family of %s is %s, not \"%.40s\"", place, f->model_type,
+                     f->name, family);
   wok__config_style(cfg, false);
   (void)wok__snprintf(cfg->family, (int64_t)sizeof cfg->family, "%s", f->name);
-  static const char *const required[] = {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"};
+  static const char *const required[] = {"vocab_size", "hidden_size", "num_hidden_layers",
+                                         "num_attention_heads"};
   for (int64_t i = 0; i < WOK__COUNT(required); i++)
-    if (!json_object_get(w, required[i])) return wok__fail(c, WOK_FORMAT, "%s: %s is missing", place, required[i]);
+    if (!json_object_get(w, required[i]))
+      return wok__fail(c, WOK_FORMAT, "%s: %s is missing", place, required[i]);
   cfg->max_position_embeddings = 1024;
   return read_own(c, cfg, w, place, 0, true);
 }
@@ -259,9 +282,11 @@ static wok_status read_wok(wok_ctx *c, wok_model_config *cfg, const json_t *j, c
 static wok_status unknown_type(wok_ctx *c, const char *type, const char *where) {
   wok__str s;
   wok__str_init(&s, 256);
-  for (int64_t i = 0; i < WOK__COUNT(types); i++) wok__str_printf(&s, "%s%s", i ? ", " : "", types[i].model_type);
+  for (int64_t i = 0; i < WOK__COUNT(types); i++)
+    wok__str_printf(&s, "%s%s", i ? ", " : "", types[i].model_type);
   for (int64_t i = 0; wok__family_at(i); i++) wok__str_printf(&s, ", %s", wok__family_at(i)->model_type);
-  wok_status st = wok__fail(c, WOK_UNSUPPORTED, "%s: model_type \"%.40s\" is not supported (%s are)", where, type, s.p ? s.p : "");
+  wok_status st = wok__fail(c, WOK_UNSUPPORTED, "%s: model_type \"%.40s\" is not supported (%s are)", where,
+                            type, s.p ? s.p : "");
   wok__str_free(&s);
   return st;
 }
@@ -271,14 +296,16 @@ static wok_status read_any(wok_ctx *c, wok_model_config *cfg, const json_t *j, c
   WOK__TRY(wok__json_str(c, j, where, "model_type", &type));
   const json_t *quantised = json_object_get(j, "quantization_config");
   if (quantised && !json_is_null(quantised))
-    return wok__fail(c, WOK_UNSUPPORTED, "%s: quantization_config: quantised weights are not supported", where);
+    return wok__fail(c, WOK_UNSUPPORTED, "%s: quantization_config: quantised weights are not supported",
+                     where);
   const hf_type *t = NULL;
   for (int64_t i = 0; i < WOK__COUNT(types); i++)
     if (strcmp(types[i].model_type, type) == 0) t = &types[i];
   if (t) {
     const json_t *w = json_object_get(j, "wok");
     if (json_is_object(w) && json_object_size(w) > (json_object_get(w, "version") != NULL))
-      return wok__fail(c, WOK_MISMATCH, "%s: options under \"wok\" need the model_type wok-gpt, not %s", where, type);
+      return wok__fail(c, WOK_MISMATCH, "%s: options under \"wok\" need the model_type wok-gpt, not %s",
+                       where, type);
     WOK__TRY(read_hf(c, cfg, j, where, t));
   } else {
     const wok__family *f = wok__family_of_type(type);
@@ -299,12 +326,15 @@ wok_status wok__config_from_json(wok_ctx *c, wok_model_config *cfg, const json_t
     st = wok_model_check(c, cfg);
     if (st) st = wok__fail_prefix(c, st, "%s", where);
   }
-  if (st == WOK_OK) wok__config_resolve(cfg);
-  else wok_model_config_free(cfg);
+  if (st == WOK_OK)
+    wok__config_resolve(cfg);
+  else
+    wok_model_config_free(cfg);
   return st;
 }
 
-wok_status wok_model_config_parse(wok_ctx *c, wok_model_config *cfg, const char *json, int64_t n, const char *where) {
+wok_status wok_model_config_parse(wok_ctx *c, wok_model_config *cfg, const char *json, int64_t n,
+                                  const char *where) {
   json_t *j;
   memset(cfg, 0, sizeof *cfg);
   WOK__TRY(wok__json_parse(c, &j, json, n, where));
@@ -359,7 +389,8 @@ static void set_layers(json_t *o, const wok_model_config *cfg, uint32_t flags, b
 }
 
 static const void *value_at(const wok__option *o, const wok_model_config *cfg, const wok_block *defaults) {
-  return o->flags & WOK__OPTION_BLOCK ? (const void *)((const char *)defaults + o->offset) : wok__option_at(o, cfg, -1);
+  return o->flags & WOK__OPTION_BLOCK ? (const void *)((const char *)defaults + o->offset)
+                                      : wok__option_at(o, cfg, -1);
 }
 
 static void write_hf(json_t *j, const wok_model_config *cfg, const hf_type *t, bool *ok) {
@@ -374,7 +405,8 @@ static void write_hf(json_t *j, const wok_model_config *cfg, const hf_type *t, b
   for (int64_t i = 0; i < wok__noptions; i++) {
     const wok__option *o = &wok__options[i];
     if (!(o->flags & WOK__OPTION_TRAINING) || has_key(t, o->name)) continue;
-    if (!wok__option_equal(o, value_at(o, cfg, &b), wok__option_at(o, &base, -1))) set_option(training, o->name, o, value_at(o, cfg, &b), ok);
+    if (!wok__option_equal(o, value_at(o, cfg, &b), wok__option_at(o, &base, -1)))
+      set_option(training, o->name, o, value_at(o, cfg, &b), ok);
   }
   set_layers(training, cfg, WOK__OPTION_TRAINING, ok);
   if (json_object_size(training) > 0) set(j, "wok_training", json_incref(training), ok);
@@ -394,9 +426,18 @@ static void write_wok(json_t *j, const wok_model_config *cfg, bool *ok) {
 
 /* Keys that follow from the configuration and are never carried over from an older file. */
 static bool ours(const char *key) {
-  static const char *const more[] = {"model_type", "architectures", "dtype", "torch_dtype", "wok", "wok_training",
-                                     "scale_attn_weights", "scale_attn_by_inverse_layer_idx", "add_cross_attention",
-                                     "rope_scaling", "rope_parameters", "partial_rotary_factor"};
+  static const char *const more[] = {"model_type",
+                                     "architectures",
+                                     "dtype",
+                                     "torch_dtype",
+                                     "wok",
+                                     "wok_training",
+                                     "scale_attn_weights",
+                                     "scale_attn_by_inverse_layer_idx",
+                                     "add_cross_attention",
+                                     "rope_scaling",
+                                     "rope_parameters",
+                                     "partial_rotary_factor"};
   for (int64_t i = 0; i < WOK__COUNT(more); i++)
     if (strcmp(key, more[i]) == 0) return true;
   for (int64_t t = 0; t < WOK__COUNT(types); t++)
@@ -405,7 +446,8 @@ static bool ours(const char *key) {
   return false;
 }
 
-wok_status wok__config_to_json(wok_ctx *c, const wok_model_config *cfg, wok_dtype dtype, const json_t *kept, json_t **out) {
+wok_status wok__config_to_json(wok_ctx *c, const wok_model_config *cfg, wok_dtype dtype, const json_t *kept,
+                               json_t **out) {
   bool ok = true;
   const hf_type *t = type_of(cfg);
   json_t *j = json_object(), *names = json_array();
@@ -413,11 +455,14 @@ wok_status wok__config_to_json(wok_ctx *c, const wok_model_config *cfg, wok_dtyp
   if (json_array_append_new(names, json_string(t ? t->architecture : "WokGPT"))) ok = false;
   set(j, "architectures", names, &ok);
   set(j, "torch_dtype", json_string(dtype == WOK_F64 ? "float64" : "float32"), &ok);
-  if (t) write_hf(j, cfg, t, &ok);
-  else write_wok(j, cfg, &ok);
+  if (t)
+    write_hf(j, cfg, t, &ok);
+  else
+    write_wok(j, cfg, &ok);
   json_t *old = (json_t *)(uintptr_t)kept; /* jansson's iterators take no const, but do not write */
   for (void *it = json_object_iter(old); it; it = json_object_iter_next(old, it))
-    if (!ours(json_object_iter_key(it))) set(j, json_object_iter_key(it), json_incref(json_object_iter_value(it)), &ok);
+    if (!ours(json_object_iter_key(it)))
+      set(j, json_object_iter_key(it), json_incref(json_object_iter_value(it)), &ok);
   if (!ok) {
     json_decref(j);
     return wok__nomem(c, 0);

@@ -18,4 +18,6 @@ const wok__family *wok__family_of_type(const char *model_type) {
   return NULL;
 }
 
-const wok__family *wok__family_at(int64_t i) { return i >= 0 && i < WOK__COUNT(families) ? &families[i] : NULL; }
+const wok__family *wok__family_at(int64_t i) {
+  return i >= 0 && i < WOK__COUNT(families) ? &families[i] : NULL;
+}

@@ -7,7 +7,8 @@
 
 static wok_val *embed(wok__scope *s, const wok_model_config *cfg, const wok_batch *b, wok_val **table) {
   wok__scope_push(s, "embed");
-  wok_val *x = wok__nn_embedding(s, "tokens", b->ids, cfg->vocab_size, cfg->hidden_size, cfg->initializer_range, table);
+  wok_val *x = wok__nn_embedding(s, "tokens", b->ids, cfg->vocab_size, cfg->hidden_size,
+                                 cfg->initializer_range, table);
   if (cfg->learned_positions)
     x = wok_add(x, wok__nn_embedding(s, "positions", b->pos, cfg->max_position_embeddings, cfg->hidden_size,
                                      cfg->initializer_range, NULL));

@@ -30,7 +30,8 @@ wok_status wok__model_make(wok_ctx *c, wok_model **out, const wok_model_config *
   return WOK_OK;
 }
 
-wok_status wok_model_new(wok_ctx *c, wok_model **out, const wok_model_config *cfg, wok_dtype t, uint64_t seed) {
+wok_status wok_model_new(wok_ctx *c, wok_model **out, const wok_model_config *cfg, wok_dtype t,
+                         uint64_t seed) {
   *out = NULL;
   WOK__TRY(wok_model_check(c, cfg));
   WOK__TRY(wok__model_make(c, out, cfg, t));
@@ -117,12 +118,13 @@ wok_status wok_cache_new(const wok_model *m, wok_cache **out, int64_t slots, int
   int64_t layers = m->cfg.num_hidden_layers, rows, total = 0;
   *out = NULL;
   if (slots < 1 || capacity < 1 || !wok__mul(slots, capacity, &rows) || rows > INT32_MAX)
-    return wok__fail(c, WOK_INVALID, "a cache of %lld sequences of %lld tokens: rows are numbered in 31 bits", (long long)slots,
-                     (long long)capacity);
+    return wok__fail(c, WOK_INVALID, "a cache of %lld sequences of %lld tokens: rows are numbered in 31 bits",
+                     (long long)slots, (long long)capacity);
   for (int64_t i = 0; i < layers; i++) {
     int64_t bytes;
     const wok_block *b = &m->cfg.layer[i];
-    if (!wok__mul(2 * rows, b->kv_heads * b->head_dim * wok_dtype_size(m->dtype), &bytes) || !wok__add(total, bytes, &total))
+    if (!wok__mul(2 * rows, b->kv_heads * b->head_dim * wok_dtype_size(m->dtype), &bytes) ||
+        !wok__add(total, bytes, &total))
       return wok__fail(c, WOK_LIMIT, "a cache of %lld rows is too large", (long long)rows);
   }
   wok_machine machine;
@@ -131,8 +133,8 @@ wok_status wok_cache_new(const wok_model *m, wok_cache **out, int64_t slots, int
     char need[32], have[32];
     wok__format_size(need, (int64_t)sizeof need, total);
     wok__format_size(have, (int64_t)sizeof have, machine.memory);
-    return wok__fail(c, WOK_LIMIT, "a cache of %lld sequences of %lld tokens needs %s; this machine has %s", (long long)slots,
-                     (long long)capacity, need, have);
+    return wok__fail(c, WOK_LIMIT, "a cache of %lld sequences of %lld tokens needs %s; this machine has %s",
+                     (long long)slots, (long long)capacity, need, have);
   }
   wok_cache *k = wok__calloc(1, (int64_t)sizeof *k);
   if (!k) return wok__nomem(c, (int64_t)sizeof *k);
@@ -146,7 +148,8 @@ wok_status wok_cache_new(const wok_model *m, wok_cache **out, int64_t slots, int
   }
   char *at = k->pages;
   for (int64_t i = 0; st == WOK_OK && i < layers; i++) {
-    int64_t n = rows * m->cfg.layer[i].kv_heads * m->cfg.layer[i].head_dim, bytes = n * wok_dtype_size(m->dtype);
+    int64_t n = rows * m->cfg.layer[i].kv_heads * m->cfg.layer[i].head_dim,
+            bytes = n * wok_dtype_size(m->dtype);
     st = wok_buffer_new(c, &k->keys[i], "keys", m->dtype, n, at);
     if (st == WOK_OK) st = wok_buffer_new(c, &k->values[i], "values", m->dtype, n, at + bytes);
     at += 2 * bytes;

@@ -12,13 +12,16 @@ static wok_dtype dtype_of(const json_t *j) {
 }
 
 /* Where flag and weights disagree about a head of its own, the weights are right. */
-static void settle_head(wok_ctx *c, const wok__weights *w, const char *type, const char *dir, wok_model_config *cfg) {
+static void settle_head(wok_ctx *c, const wok__weights *w, const char *type, const char *dir,
+                        wok_model_config *cfg) {
   wok__head head = wok__weights_head(w, type);
-  bool untie = cfg->tie_word_embeddings && head == WOK__HEAD_OWN, tie = !cfg->tie_word_embeddings && head == WOK__HEAD_ABSENT;
+  bool untie = cfg->tie_word_embeddings && head == WOK__HEAD_OWN,
+       tie = !cfg->tie_word_embeddings && head == WOK__HEAD_ABSENT;
   if (!untie && !tie) return;
   cfg->tie_word_embeddings = tie;
   wok__log(c, WOK_LOG_WARN, "%s: the output head is %s, other than config.json says", dir,
-           tie ? "the embedding: there is no tensor for it" : "a matrix of its own: there is a tensor for it");
+           tie ? "the embedding: there is no tensor for it"
+               : "a matrix of its own: there is a tensor for it");
 }
 
 static wok_status open_with(wok_ctx *c, wok_model **out, const char *dir, const char *config, json_t *j) {
@@ -67,7 +70,8 @@ wok_status wok_model_save(const wok_model *m, const char *dir) {
   if (st == WOK_OK) st = wok__config_to_json(c, &m->cfg, m->dtype, m->kept, &j);
   if (st == WOK_OK)
     st = wok__weights_write(c, weights, wok_model_type(&m->cfg), &m->cfg, m->params, m->dtype, m->slab.data);
-  if (st == WOK_OK) st = wok__json_write(c, j, config); /* last: a folder with a config.json is a whole model */
+  if (st == WOK_OK)
+    st = wok__json_write(c, j, config); /* last: a folder with a config.json is a whole model */
   json_decref(j);
   wok__arena_free(a);
   return st;

@@ -7,15 +7,23 @@
 #include "tensor/safetensors.h"
 
 /* ---- options (options.c): one table for setting, checking, listing, reading and writing ---- */
-typedef enum wok__option_kind { WOK__OPTION_INT, WOK__OPTION_REAL, WOK__OPTION_BOOL, WOK__OPTION_NAME } wok__option_kind;
-typedef struct wok__name_value { const char *name; int value; } wok__name_value;
+typedef enum wok__option_kind {
+  WOK__OPTION_INT,
+  WOK__OPTION_REAL,
+  WOK__OPTION_BOOL,
+  WOK__OPTION_NAME
+} wok__option_kind;
+typedef struct wok__name_value {
+  const char *name;
+  int value;
+} wok__name_value;
 enum { WOK__OPTION_BLOCK = 1, WOK__OPTION_TRAINING = 2 };
 typedef struct wok__option {
   const char *name; /* Hugging Face's where there is one */
   wok__option_kind kind;
-  uint32_t flags;   /* BLOCK: each layer has its own; TRAINING: the forward function without dropout does not depend on it */
-  int64_t offset;   /* in wok_block or in wok_model_config */
-  double lo, hi;    /* INT, REAL; both ends allowed */
+  uint32_t flags;               /* BLOCK: each layer has its own; TRAINING: only training depends on it */
+  int64_t offset;               /* in wok_block or in wok_model_config */
+  double lo, hi;                /* INT, REAL; both ends allowed */
   const wok__name_value *names; /* NAME: ends with a NULL; the first name of a value is the one written */
   const char *doc;
 } wok__option;
@@ -25,10 +33,12 @@ const wok__option *wok__option_find(const char *name); /* NULL: there is none */
 /* The option of layer i, or of the defaults (i < 0), as it stands in cfg. */
 void *wok__option_at(const wok__option *o, const wok_model_config *cfg, int64_t layer);
 bool wok__option_equal(const wok__option *o, const void *a, const void *b);
-/* 0.5 <= x is not enough: what, name and value make the message "WHERE: NAME must be an integer in [1, 8], not 9". */
-wok_status wok__option_check(wok_ctx *c, const wok__option *o, const void *value, const char *where, const char *name);
+/* Is the value in range? The message: "WHERE: NAME must be an integer in [1, 8], not 9". */
+wok_status wok__option_check(wok_ctx *c, const wok__option *o, const void *value, const char *where,
+                             const char *name);
 /* The value under `key`, which is `name` in messages; absent or null: nothing changes. */
-wok_status wok__option_read(wok_ctx *c, const wok__option *o, const json_t *object, const char *where, const char *key, void *value);
+wok_status wok__option_read(wok_ctx *c, const wok__option *o, const json_t *object, const char *where,
+                            const char *key, void *value);
 json_t *wok__option_json(const wok__option *o, const void *value); /* NULL: no memory */
 
 /* ---- configurations (config.c) ---- */
@@ -36,7 +46,8 @@ json_t *wok__option_json(const wok__option *o, const void *value); /* NULL: no m
    does not matter set to one value, so that blocks that compute the same compare equal. */
 wok_block wok__block_of(const wok_model_config *cfg, int64_t layer);
 bool wok__block_equal(const wok_block *a, const wok_block *b);
-void wok__config_resolve(wok_model_config *cfg); /* every block as wok__block_of gives it; a list of equal layers is dropped */
+/* Every block as wok__block_of gives it; a list of equal layers is dropped. */
+void wok__config_resolve(wok_model_config *cfg);
 wok_status wok__config_layers(wok_ctx *c, wok_model_config *cfg); /* makes cfg->layer when it is NULL */
 void wok__config_style(wok_model_config *cfg, bool llama);        /* everything but the sizes */
 /* The parameters of cfg, closed. */
@@ -47,7 +58,8 @@ wok_status wok__config_fits(wok_ctx *c, int64_t elements, wok_dtype t);
 /* ---- config.json (config_json.c) ---- */
 wok_status wok__config_from_json(wok_ctx *c, wok_model_config *cfg, const json_t *j, const char *where);
 /* Keys of `kept` that are not ours follow at the end (NULL: none). */
-wok_status wok__config_to_json(wok_ctx *c, const wok_model_config *cfg, wok_dtype t, const json_t *kept, json_t **out);
+wok_status wok__config_to_json(wok_ctx *c, const wok_model_config *cfg, wok_dtype t, const json_t *kept,
+                               json_t **out);
 
 /* ---- families (family.c) ---- */
 typedef struct wok__family {
@@ -69,22 +81,26 @@ struct wok_cache {
 
 /* ---- tensors in files (tensors.c) ---- */
 typedef struct wok__tensor {
-  const char *name;              /* in the file */
-  int64_t param;                 /* number of the parameter that it is, or is rows of */
-  int64_t offset, count;         /* elements in the slab */
-  wok_shape shape;               /* in the file */
-  bool transposed;               /* the file has [in, out] */
+  const char *name;      /* in the file */
+  int64_t param;         /* number of the parameter that it is, or is rows of */
+  int64_t offset, count; /* elements in the slab */
+  wok_shape shape;       /* in the file */
+  bool transposed;       /* the file has [in, out] */
 } wok__tensor;
 /* All tensors of a model of type `type` in order of use, in arena a. */
-wok_status wok__tensors_list(wok_ctx *c, wok__arena *a, const char *type, const wok_model_config *cfg, const wok__params *p,
-                             wok__tensor **t, int64_t *n);
-bool wok__tensor_ignored(const char *type, const char *name); /* a buffer of the program that wrote the file, no weight */
-const char *wok__tensor_name(const char *type, const char *param); /* of a parameter that is one tensor and in no layer */
-const char *wok__tensor_prefix(const char *type); /* that some files leave out of every name but the head's; "" for none */
+wok_status wok__tensors_list(wok_ctx *c, wok__arena *a, const char *type, const wok_model_config *cfg,
+                             const wok__params *p, wok__tensor **t, int64_t *n);
+/* Is it a buffer of the program that wrote the file, and no weight? */
+bool wok__tensor_ignored(const char *type, const char *name);
+/* The name of a parameter that is one tensor and in no layer. */
+const char *wok__tensor_name(const char *type, const char *param);
+/* What some files leave out of every name but the head's; "": nothing. */
+const char *wok__tensor_prefix(const char *type);
 
 /* ---- weights (weights.c): the one or more safetensors files that hold a model ---- */
 typedef struct wok__weights wok__weights;
-wok_status wok__weights_open(wok_ctx *c, wok__weights **w, const char *dir); /* model.safetensors, or what its index names */
+/* model.safetensors, or the files that model.safetensors.index.json names. */
+wok_status wok__weights_open(wok_ctx *c, wok__weights **w, const char *dir);
 wok_status wok__weights_open_file(wok_ctx *c, wok__weights **w, const char *path);
 void wok__weights_close(wok__weights *w);
 /* What the file has for an output head: nothing, the embedding once more, or a matrix of its own. */
@@ -93,8 +109,8 @@ wok__head wok__weights_head(const wok__weights *w, const char *type);
 /* Fills the slab. MISMATCH lists what is missing, unexpected or misshapen; NONFINITE names tensor and element. */
 wok_status wok__weights_read(wok_ctx *c, const wok__weights *w, const char *type, const wok_model_config *cfg,
                              const wok__params *p, wok_dtype t, void *slab);
-wok_status wok__weights_write(wok_ctx *c, const char *path, const char *type, const wok_model_config *cfg, const wok__params *p,
-                              wok_dtype t, const void *slab);
+wok_status wok__weights_write(wok_ctx *c, const char *path, const char *type, const wok_model_config *cfg,
+                              const wok__params *p, wok_dtype t, const void *slab);
 
 struct wok_model {
   wok_ctx *c;

@@ -55,8 +55,8 @@ static const struct file_type {
   const char *type;
   const row *rows;
   int64_t nrows;
-  const char *prefix;      /* that some files leave out */
-  const char *ignored[3];  /* endings of tensors that are no weights */
+  const char *prefix;     /* that some files leave out */
+  const char *ignored[3]; /* endings of tensors that are no weights */
 } file_types[] = {
     {"gpt2", gpt2, WOK__COUNT(gpt2), "transformer.", {".attn.bias", ".attn.masked_bias", NULL}},
     {"llama", llama, WOK__COUNT(llama), "model.", {".rotary_emb.inv_freq", NULL, NULL}},
@@ -114,14 +114,16 @@ const char *wok__tensor_prefix(const char *type) {
 /* First row and number of rows of a part of the parameter, along its axis 0. */
 static void rows_of(part p, const wok_block *b, int64_t all, int64_t *from, int64_t *n) {
   int64_t q = b->heads * b->head_dim, k = b->kv_heads * b->head_dim, f = b->intermediate;
-  const struct { int64_t from, n; } r[] = {[WHOLE] = {0, all}, [QUERIES] = {0, q}, [KEYS] = {q, k},
-                                           [VALUES] = {q + k, k}, [GATE] = {0, f}, [UP] = {f, f}};
+  const struct {
+    int64_t from, n;
+  } r[] = {[WHOLE] = {0, all},    [QUERIES] = {0, q}, [KEYS] = {q, k},
+           [VALUES] = {q + k, k}, [GATE] = {0, f},    [UP] = {f, f}};
   *from = r[p].from;
   *n = r[p].n;
 }
 
-static bool fill(wok__arena *a, const row *r, int64_t layer, const wok_model_config *cfg,
-                 const wok_param *q, wok__tensor *x) {
+static bool fill(wok__arena *a, const row *r, int64_t layer, const wok_model_config *cfg, const wok_param *q,
+                 wok__tensor *x) {
   int64_t from, n, width = q->shape.ndim > 1 ? q->shape.dim[1] : 1;
   const wok_block b = wok__block_of(cfg, layer);
   rows_of(r->part, &b, q->shape.dim[0], &from, &n);
@@ -139,8 +141,8 @@ static bool fill(wok__arena *a, const row *r, int64_t layer, const wok_model_con
   return true;
 }
 
-wok_status wok__tensors_list(wok_ctx *c, wok__arena *a, const char *type, const wok_model_config *cfg, const wok__params *p,
-                             wok__tensor **out, int64_t *nout) {
+wok_status wok__tensors_list(wok_ctx *c, wok__arena *a, const char *type, const wok_model_config *cfg,
+                             const wok__params *p, wok__tensor **out, int64_t *nout) {
   enum { MOST_PARTS = 3 };
   const struct file_type *t = file_type_of(type);
   const wok_param *list = wok__params_list(p);
@@ -155,8 +157,11 @@ wok_status wok__tensors_list(wok_ctx *c, wok__arena *a, const char *type, const 
       if (!fill(a, &t->rows[r], layer, cfg, q, &x[n])) return wok__nomem(c, 64);
       x[n++].param = i;
     }
-    if (t && n == before) return wok__fail(c, WOK_UNSUPPORTED, "%s has no tensor for the parameter %s", type, q->name);
-    if (!t) x[n++] = (wok__tensor){.name = q->name, .param = i, .offset = q->offset, .count = q->count, .shape = q->shape};
+    if (t && n == before)
+      return wok__fail(c, WOK_UNSUPPORTED, "%s has no tensor for the parameter %s", type, q->name);
+    if (!t)
+      x[n++] = (wok__tensor){
+          .name = q->name, .param = i, .offset = q->offset, .count = q->count, .shape = q->shape};
   }
   *out = x;
   *nout = n;

@@ -7,11 +7,14 @@ enum { MOST_SHARDS = 1000, MOST_LISTED = 8 };
 
 struct wok__weights {
   wok__arena *arena;
-  wok__map *index; /* name -> number in `entry` */
+  wok__map *index;  /* name -> number in `entry` */
   const char *path; /* for messages: the file or the index */
   wok__st_file **file;
   int64_t nfiles;
-  struct found { const wok__st_file *f; const wok__st_entry *e; } *entry;
+  struct found {
+    const wok__st_file *f;
+    const wok__st_entry *e;
+  } * entry;
   int64_t n, cap;
 };
 
@@ -56,17 +59,22 @@ static wok_status add_shards(wok_ctx *c, wok__weights *w, const char *dir, const
   json_t *map = json_object_get(j, "weight_map");
   wok__map *seen = wok__map_new();
   wok_status st = seen ? WOK_OK : wok__nomem(c, 64);
-  if (st == WOK_OK && !json_is_object(map)) st = wok__fail(c, WOK_FORMAT, "%s: weight_map must be an object", index);
+  if (st == WOK_OK && !json_is_object(map))
+    st = wok__fail(c, WOK_FORMAT, "%s: weight_map must be an object", index);
   for (void *it = json_object_iter(map); st == WOK_OK && it; it = json_object_iter_next(map, it)) {
     const char *name = json_string_value(json_object_iter_value(it));
     int64_t there;
     if (!name || strchr(name, '/') || name[0] == '.') {
-      st = wok__fail(c, WOK_FORMAT, "%s: weight_map: %.60s must name a file in the same folder", index, json_object_iter_key(it));
+      st = wok__fail(c, WOK_FORMAT, "%s: weight_map: %.60s must name a file in the same folder", index,
+                     json_object_iter_key(it));
     } else if (!wok__map_get(seen, name, (int64_t)strlen(name), &there)) {
       char *path = wok__path_join(w->arena, dir, name);
-      if (!path || !wok__map_put(seen, name, (int64_t)strlen(name), 0)) st = wok__nomem(c, 64);
-      else if (w->nfiles == MOST_SHARDS) st = wok__fail(c, WOK_LIMIT, "%s: more than %d files", index, MOST_SHARDS);
-      else st = add_file(c, w, path);
+      if (!path || !wok__map_put(seen, name, (int64_t)strlen(name), 0))
+        st = wok__nomem(c, 64);
+      else if (w->nfiles == MOST_SHARDS)
+        st = wok__fail(c, WOK_LIMIT, "%s: more than %d files", index, MOST_SHARDS);
+      else
+        st = add_file(c, w, path);
     }
   }
   wok__map_free(seen);
@@ -111,7 +119,8 @@ wok_status wok__weights_open(wok_ctx *c, wok__weights **out, const char *dir) {
     return end(out, add_shards(c, w, dir, index));
   }
   if (!wok__exists(one) && wok__exists(pickle))
-    return end(out, wok__fail(c, WOK_UNSUPPORTED, "%s: pickled weights are not read; save them as model.safetensors", pickle));
+    return end(out, wok__fail(c, WOK_UNSUPPORTED,
+                              "%s: pickled weights are not read; save them as model.safetensors", pickle));
   return end(out, add_file(c, w, one));
 }
 
@@ -127,7 +136,8 @@ static int64_t find(const wok__weights *w, const char *type, const char *name) {
 }
 
 wok__head wok__weights_head(const wok__weights *w, const char *type) {
-  int64_t head = find(w, type, wok__tensor_name(type, "head")), table = find(w, type, wok__tensor_name(type, "embed/tokens"));
+  int64_t head = find(w, type, wok__tensor_name(type, "head")),
+          table = find(w, type, wok__tensor_name(type, "embed/tokens"));
   if (head < 0) return WOK__HEAD_ABSENT;
   if (table < 0) return WOK__HEAD_OWN;
   const struct found *a = &w->entry[head], *b = &w->entry[table];
@@ -137,7 +147,10 @@ wok__head wok__weights_head(const wok__weights *w, const char *type) {
 }
 
 /* ---- does everything fit? ---- */
-typedef struct problems { wok__str text; int64_t n; } problems;
+typedef struct problems {
+  wok__str text;
+  int64_t n;
+} problems;
 
 static void problem(problems *p, const char *fmt, ...) WOK__PRINTF(2, 3);
 static void problem(problems *p, const char *fmt, ...) {
@@ -151,8 +164,8 @@ static void problem(problems *p, const char *fmt, ...) {
 
 static bool readable(wok_dtype t) { return t == WOK_F32 || t == WOK_F64 || t == WOK_BF16 || t == WOK_F16; }
 
-static wok_status compare(wok_ctx *c, const wok__weights *w, const char *type, const wok_model_config *cfg, const wok__tensor *t,
-                          int64_t n, bool *used) {
+static wok_status compare(wok_ctx *c, const wok__weights *w, const char *type, const wok_model_config *cfg,
+                          const wok__tensor *t, int64_t n, bool *used) {
   problems p = {.n = 0};
   wok__str_init(&p.text, 2048);
   for (int64_t i = 0; i < n; i++) {
@@ -175,22 +188,33 @@ static wok_status compare(wok_ctx *c, const wok__weights *w, const char *type, c
       problem(&p, "%.60s is unexpected", w->entry[i].e->name);
   wok_status st = WOK_OK;
   char more[32] = "";
-  if (p.n > MOST_LISTED) (void)wok__snprintf(more, (int64_t)sizeof more, "; and %lld more", (long long)(p.n - MOST_LISTED));
+  if (p.n > MOST_LISTED)
+    (void)wok__snprintf(more, (int64_t)sizeof more, "; and %lld more", (long long)(p.n - MOST_LISTED));
   if (p.n > 0)
-    st = wok__fail(c, WOK_MISMATCH, "%s: not the tensors that config.json describes: %s%s", w->path, p.text.p ? p.text.p : "", more);
+    st = wok__fail(c, WOK_MISMATCH, "%s: not the tensors that config.json describes: %s%s", w->path,
+                   p.text.p ? p.text.p : "", more);
   wok__str_free(&p.text);
   return st;
 }
 
 /* ---- reading ---- */
 /* dst [cols, rows] = src [rows, cols] transposed, in blocks that stay in the cache. */
-static void transpose(char *dst, const char *src, int64_t rows, int64_t cols, int64_t size) {
-  enum { SIDE = 32 };
-  for (int64_t r0 = 0; r0 < rows; r0 += SIDE)
-    for (int64_t c0 = 0; c0 < cols; c0 += SIDE)
-      for (int64_t r = r0; r < WOK__MIN(rows, r0 + SIDE); r++)
-        for (int64_t k = c0; k < WOK__MIN(cols, c0 + SIDE); k++)
-          memcpy(dst + (k * rows + r) * size, src + (r * cols + k) * size, (size_t)size);
+enum { SIDE = 32 };
+#define TRANSPOSE(T)                                                                                         \
+  static void transpose_##T(T *dst, const T *src, int64_t rows, int64_t cols) {                              \
+    for (int64_t r0 = 0; r0 < rows; r0 += SIDE)                                                              \
+      for (int64_t c0 = 0; c0 < cols; c0 += SIDE)                                                            \
+        for (int64_t k = c0; k < WOK__MIN(cols, c0 + SIDE); k++)                                             \
+          for (int64_t r = r0; r < WOK__MIN(rows, r0 + SIDE); r++) dst[k * rows + r] = src[r * cols + k];    \
+  }
+TRANSPOSE(float)
+TRANSPOSE(double)
+
+static void transpose(wok_dtype t, void *dst, const void *src, int64_t rows, int64_t cols) {
+  if (t == WOK_F64)
+    transpose_double(dst, src, rows, cols);
+  else
+    transpose_float(dst, src, rows, cols);
 }
 
 static bool finite_at(wok_dtype t, const void *p, int64_t i) {
@@ -202,7 +226,8 @@ static wok_status not_finite(wok_ctx *c, const wok__weights *w, const wok__st_en
   for (int i = e->shape.ndim - 1; i >= 0; i--) {
     char rest[128];
     (void)wok__snprintf(rest, (int64_t)sizeof rest, "%s", index);
-    (void)wok__snprintf(index, (int64_t)sizeof index, "%lld%s%s", (long long)(at % e->shape.dim[i]), rest[0] ? "," : "", rest);
+    (void)wok__snprintf(index, (int64_t)sizeof index, "%lld%s%s", (long long)(at % e->shape.dim[i]),
+                        rest[0] ? "," : "", rest);
     at /= e->shape.dim[i];
   }
   return wok__fail(c, WOK_NONFINITE, "%s: %.80s[%s] is not a finite number", w->path, e->name, index);
@@ -219,15 +244,16 @@ static wok_status convert(wok_ctx *c, const wok__weights *w, int64_t at, wok_dty
     int64_t m = WOK__MIN(PIECE, n - i);
     void *out = (char *)dst + i * to;
     memcpy(piece, src + i * from, (size_t)(m * from));
-    if (!wok__convert(e->dtype, piece, t, out, m)) return wok__fail(c, WOK_UNSUPPORTED, "%s: %.80s: unreadable type", w->path, e->name);
+    if (!wok__convert(e->dtype, piece, t, out, m))
+      return wok__fail(c, WOK_UNSUPPORTED, "%s: %.80s: unreadable type", w->path, e->name);
     for (int64_t k = 0; k < m; k++)
       if (!finite_at(t, out, k)) return not_finite(c, w, e, i + k);
   }
   return WOK_OK;
 }
 
-static wok_status read_all(wok_ctx *c, const wok__weights *w, const char *type, const wok__tensor *x, int64_t n, wok_dtype t,
-                           void *slab) {
+static wok_status read_all(wok_ctx *c, const wok__weights *w, const char *type, const wok__tensor *x,
+                           int64_t n, wok_dtype t, void *slab) {
   int64_t size = wok_dtype_size(t), most = 0;
   for (int64_t i = 0; i < n; i++)
     if (x[i].transposed) most = WOK__MAX(most, x[i].count);
@@ -237,7 +263,7 @@ static wok_status read_all(wok_ctx *c, const wok__weights *w, const char *type, 
   for (int64_t i = 0; st == WOK_OK && i < n; i++) {
     char *dst = (char *)slab + x[i].offset * size;
     st = convert(c, w, find(w, type, x[i].name), t, x[i].transposed ? temp : dst);
-    if (st == WOK_OK && x[i].transposed) transpose(dst, temp, x[i].shape.dim[0], x[i].shape.dim[1], size);
+    if (st == WOK_OK && x[i].transposed) transpose(t, dst, temp, x[i].shape.dim[0], x[i].shape.dim[1]);
   }
   wok__free(temp);
   return st;
@@ -257,8 +283,8 @@ wok_status wok__weights_read(wok_ctx *c, const wok__weights *w, const char *type
 }
 
 /* ---- writing ---- */
-wok_status wok__weights_write(wok_ctx *c, const char *path, const char *type, const wok_model_config *cfg, const wok__params *p,
-                              wok_dtype t, const void *slab) {
+wok_status wok__weights_write(wok_ctx *c, const char *path, const char *type, const wok_model_config *cfg,
+                              const wok__params *p, wok_dtype t, const void *slab) {
   static const char *const meta[] = {"format", "pt"};
   int64_t size = wok_dtype_size(t), turned = 0, n = 0;
   wok__arena *a = wok__arena_new(0);
@@ -273,7 +299,7 @@ wok_status wok__weights_write(wok_ctx *c, const char *path, const char *type, co
     const char *src = (const char *)slab + x[i].offset * size;
     out[i] = (wok__st_out){.name = x[i].name, .dtype = t, .shape = x[i].shape, .data = src};
     if (!x[i].transposed) continue;
-    transpose(at, src, x[i].shape.dim[1], x[i].shape.dim[0], size);
+    transpose(t, at, src, x[i].shape.dim[1], x[i].shape.dim[0]);
     out[i].data = at;
     at += x[i].count * size;
   }

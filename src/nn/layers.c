@@ -6,7 +6,8 @@ static wok__init normal(double std) { return (wok__init){.dist = WOK__DIST_NORMA
 static wok__init constant(double v) { return (wok__init){.dist = WOK__DIST_CONSTANT, .value = v}; }
 
 /* A vector beside the parameter `name`: "norm.bias". */
-static wok_val *vector(wok__scope *s, const char *name, const char *suffix, wok_role role, int64_t n, double v) {
+static wok_val *vector(wok__scope *s, const char *name, const char *suffix, wok_role role, int64_t n,
+                       double v) {
   char full[64];
   (void)wok__snprintf(full, (int64_t)sizeof full, "%s%s", name, suffix);
   const wok__param_spec spec = {role, WOK_SHAPE(n), 1, n, constant(v)};
@@ -14,8 +15,8 @@ static wok_val *vector(wok__scope *s, const char *name, const char *suffix, wok_
 }
 
 wok_val *wok__nn_linear(wok__scope *s, const char *name, wok_val *x, const wok__linear_spec *l) {
-  const wok__param_spec spec = {WOK_ROLE_KERNEL, WOK_SHAPE(l->out, l->in), l->in, l->fan_out ? l->fan_out : l->out,
-                                normal(l->std)};
+  const wok__param_spec spec = {WOK_ROLE_KERNEL, WOK_SHAPE(l->out, l->in), l->in,
+                                l->fan_out ? l->fan_out : l->out, normal(l->std)};
   wok_val *w = wok__scope_param(s, name, &spec);
   wok_val *b = l->bias ? vector(s, name, ".bias", WOK_ROLE_BIAS, l->out, 0) : NULL;
   return wok_linear(x, w, b);
@@ -28,7 +29,8 @@ wok_val *wok__nn_norm(wok__scope *s, const char *name, wok_val *x, int64_t size,
   return wok_layer_norm(x, gain, bias, b->norm_eps);
 }
 
-wok_val *wok__nn_embedding(wok__scope *s, const char *name, wok_val *ids, int64_t rows, int64_t size, double std, wok_val **table) {
+wok_val *wok__nn_embedding(wok__scope *s, const char *name, wok_val *ids, int64_t rows, int64_t size,
+                           double std, wok_val **table) {
   /* One row is picked, so as a matrix its fan-in is 1; the number of rows is no fan (spec 01 §0). */
   const wok__param_spec spec = {WOK_ROLE_EMBEDDING, WOK_SHAPE(rows, size), 1, size, normal(std)};
   wok_val *t = wok__scope_param(s, name, &spec);
@@ -36,10 +38,12 @@ wok_val *wok__nn_embedding(wok__scope *s, const char *name, wok_val *ids, int64_
   return wok_gather(t, ids);
 }
 
-wok_val *wok__nn_dropout(wok_val *x, double p, bool training) { return training && p > 0 ? wok_dropout(x, p, 0) : x; }
+wok_val *wok__nn_dropout(wok_val *x, double p, bool training) {
+  return training && p > 0 ? wok_dropout(x, p, 0) : x;
+}
 
-wok_val *wok__nn_residual(wok__scope *s, const char *name, wok_val *x, int64_t size, const wok_block *b, bool training,
-                          wok__branch_fn f, const void *arg) {
+wok_val *wok__nn_residual(wok__scope *s, const char *name, wok_val *x, int64_t size, const wok_block *b,
+                          bool training, wok__branch_fn f, const void *arg) {
   wok__scope_push(s, "%s", name);
   wok_named(x, "in");
   wok_val *y = f(s, b->post_norm ? x : wok__nn_norm(s, "norm", x, size, b), arg);

@@ -10,15 +10,26 @@
 #include "tensor/tensor.h"
 
 /* ---- initial values (init.c) ---- */
-typedef enum wok__dist { WOK__DIST_CONSTANT, WOK__DIST_NORMAL, WOK__DIST_TRUNCATED, WOK__DIST_UNIFORM } wok__dist;
+typedef enum wok__dist {
+  WOK__DIST_CONSTANT,
+  WOK__DIST_NORMAL,
+  WOK__DIST_TRUNCATED,
+  WOK__DIST_UNIFORM
+} wok__dist;
 /* What the variance is divided by. FAN_IN: LeCun (with value sqrt 2: He); FAN_MEAN, (in + out)/2: Xavier. */
-typedef enum wok__fan { WOK__FAN_NONE, WOK__FAN_IN, WOK__FAN_OUT, WOK__FAN_MEAN, WOK__FAN_GEOMETRIC } wok__fan;
+typedef enum wok__fan {
+  WOK__FAN_NONE,
+  WOK__FAN_IN,
+  WOK__FAN_OUT,
+  WOK__FAN_MEAN,
+  WOK__FAN_GEOMETRIC
+} wok__fan;
 typedef struct wok__init {
   wok__dist dist;
   wok__fan fan;
   double value; /* the constant; or the std (fan NONE); or the gain */
   double cut;   /* truncated: at how many nominal sigmas; 0: 2 */
-  bool nominal; /* truncated: value is the std before the cut (TensorFlow, BERT), not that of the numbers drawn */
+  bool nominal; /* truncated: value is the std before the cut (TensorFlow, BERT), not that of what is drawn */
 } wok__init;
 /* Standard deviation of the numbers drawn. */
 double wok__init_std(const wok__init *i, int64_t fan_in, int64_t fan_out);
@@ -26,13 +37,13 @@ double wok__init_std(const wok__init *i, int64_t fan_in, int64_t fan_out);
 double wok__truncation_gain(double c);
 double wok__normal_quantile(double p); /* p in (0, 1) */
 /* Fills n numbers of type t (F32, F64). Number i is a function of (seed, name, i) alone. */
-void wok__init_fill(wok_ctx *c, const wok__init *i, int64_t fan_in, int64_t fan_out, uint64_t seed, const char *name,
-                    wok_dtype t, void *data, int64_t n);
+void wok__init_fill(wok_ctx *c, const wok__init *i, int64_t fan_in, int64_t fan_out, uint64_t seed,
+                    const char *name, wok_dtype t, void *data, int64_t n);
 
 /* ---- parameters (params.c) ---- */
 typedef struct wok__params wok__params;
 wok_status wok__params_new(wok_ctx *c, wok__params **p); /* open */
-void wok__params_free(wok__params *p);                   /* graphs that read them may live on; plans of those may not */
+void wok__params_free(wok__params *p); /* graphs that read them may live on; plans of those may not */
 /* Closes: offsets follow in reverse order of first use. */
 void wok__params_close(wok__params *p);
 int64_t wok__params_count(const wok__params *p);    /* parameters */
@@ -52,7 +63,11 @@ typedef struct wok__scope {
   char path[96]; /* "layer.3/attn"; the same as the graph's scope from where the forward pass begins */
   int64_t len;
   /* the rotation frequencies made last: most layers want the same ones */
-  struct { double theta; int64_t rotary; wok_val *value; } freq;
+  struct {
+    double theta;
+    int64_t rotary;
+    wok_val *value;
+  } freq;
 } wok__scope;
 void wok__scope_init(wok__scope *s, wok_graph *g, wok__params *p, wok_dtype t);
 void wok__scope_push(wok__scope *s, const char *fmt, ...) WOK__PRINTF(2, 3);
@@ -75,17 +90,19 @@ typedef struct wok__linear_spec {
   bool bias;
   double std;
 } wok__linear_spec;
-wok_val *wok__nn_linear(wok__scope *s, const char *name, wok_val *x, const wok__linear_spec *l); /* name, name.bias */
+wok_val *wok__nn_linear(wok__scope *s, const char *name, wok_val *x,
+                        const wok__linear_spec *l); /* name, name.bias */
 wok_val *wok__nn_norm(wok__scope *s, const char *name, wok_val *x, int64_t size, const wok_block *b);
 /* *table (may be NULL) receives the table [rows, size], for a tied head. */
-wok_val *wok__nn_embedding(wok__scope *s, const char *name, wok_val *ids, int64_t rows, int64_t size, double std, wok_val **table);
+wok_val *wok__nn_embedding(wok__scope *s, const char *name, wok_val *ids, int64_t rows, int64_t size,
+                           double std, wok_val **table);
 wok_val *wok__nn_dropout(wok_val *x, double p, bool training);
 
 /* A residual sub-layer: out = x + dropout(f(norm x)), or norm(x + dropout(f(x))). Names x "in", what is added "branch", the
    result "out", all under `name`. */
 typedef wok_val *(*wok__branch_fn)(wok__scope *s, wok_val *x, const void *arg);
-wok_val *wok__nn_residual(wok__scope *s, const char *name, wok_val *x, int64_t size, const wok_block *b, bool training,
-                          wok__branch_fn f, const void *arg);
+wok_val *wok__nn_residual(wok__scope *s, const char *name, wok_val *x, int64_t size, const wok_block *b,
+                          bool training, wok__branch_fn f, const void *arg);
 
 typedef struct wok__ffn_arg {
   const wok_block *block;
@@ -99,8 +116,8 @@ typedef struct wok__attn_arg {
   const wok_block *block;
   int64_t hidden;
   double std, out_std;
-  const wok_batch *batch;     /* everything but its cache */
-  wok_buffer *keys, *values;  /* NULL: no cache. Otherwise [cache_rows, kv_heads, head_dim] each */
+  const wok_batch *batch;    /* everything but its cache */
+  wok_buffer *keys, *values; /* NULL: no cache. Otherwise [cache_rows, kv_heads, head_dim] each */
   int64_t cache_rows;
 } wok__attn_arg;
 wok_val *wok__nn_attention(wok__scope *s, wok_val *x, const void *attn_arg); /* a wok__branch_fn */

@@ -134,7 +134,8 @@ void wok__scope_push(wok__scope *s, const char *fmt, ...) {
   va_start(ap, fmt);
   (void)wok__vsnprintf(part, (int64_t)sizeof part, fmt, ap);
   va_end(ap);
-  s->len += wok__snprintf(s->path + s->len, (int64_t)sizeof s->path - s->len, "%s%s", s->len ? "/" : "", part);
+  s->len +=
+      wok__snprintf(s->path + s->len, (int64_t)sizeof s->path - s->len, "%s%s", s->len ? "/" : "", part);
   s->len = WOK__MIN(s->len, (int64_t)sizeof s->path - 1);
   wok_scope_enter(s->g, "%s", part);
 }
@@ -160,7 +161,8 @@ static bool grow(wok__params *p) {
 
 static wok_val *declare(wok__scope *s, const char *name, const wok__param_spec *spec) {
   wok__params *p = s->p;
-  if (!wok__shape_ok(&spec->shape)) return wok__poison(s->g, WOK_LIMIT, "parameter %s has an absurd size", name);
+  if (!wok__shape_ok(&spec->shape))
+    return wok__poison(s->g, WOK_LIMIT, "parameter %s has an absurd size", name);
   char *kept = wok__arena_strdup(p->arena, name);
   if (!kept || !grow(p) || !wok__map_put(p->index, kept, (int64_t)strlen(kept), p->n))
     return wok__poison(s->g, WOK_NOMEM, "out of memory");

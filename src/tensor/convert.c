@@ -39,7 +39,7 @@ uint16_t wok__f32_to_f16(float f) {
     a -= 112u << 23;
     return (uint16_t)(sign | (a + 0xfffu + ((a >> 13) & 1u)) >> 13);
   }
-  if (a <= 0x33000000u) return (uint16_t)sign; /* 2^-25 ties to zero */
+  if (a <= 0x33000000u) return (uint16_t)sign;                        /* 2^-25 ties to zero */
   uint32_t m = (a & 0x7fffffu) | 0x800000u, shift = 126u - (a >> 23); /* 14..24: units of 2^-24 */
   uint32_t kept = m >> shift, rest = m & ((1u << shift) - 1u), half = 1u << (shift - 1u);
   kept += rest > half || (rest == half && (kept & 1u));
@@ -99,8 +99,12 @@ static void load_i64(const void *src, double *d, int64_t n, bool again) {
   }
 static void store_f32(const double *d, void *dst, int64_t n) { PUT(float, (float)d[i]) }
 static void store_f64(const double *d, void *dst, int64_t n) { memcpy(dst, d, (size_t)n * sizeof *d); }
-static void store_bf16(const double *d, void *dst, int64_t n) { PUT(uint16_t, wok__f32_to_bf16(narrow_odd(d[i]))) }
-static void store_f16(const double *d, void *dst, int64_t n) { PUT(uint16_t, wok__f32_to_f16(narrow_odd(d[i]))) }
+static void store_bf16(const double *d, void *dst, int64_t n) {
+  PUT(uint16_t, wok__f32_to_bf16(narrow_odd(d[i])))
+}
+static void store_f16(const double *d, void *dst, int64_t n) {
+  PUT(uint16_t, wok__f32_to_f16(narrow_odd(d[i])))
+}
 
 static void (*const loads[WOK_DTYPE_COUNT])(const void *, double *, int64_t, bool) = {
     [WOK_F32] = load_f32, [WOK_F64] = load_f64, [WOK_BF16] = load_bf16,
@@ -128,7 +132,8 @@ static void f16_to_f32(const void *src, void *dst, int64_t n) {
 static const struct {
   wok_dtype from, to;
   void (*run)(const void *src, void *dst, int64_t n);
-} direct[] = {{WOK_F32, WOK_BF16, f32_to_bf16}, {WOK_BF16, WOK_F32, bf16_to_f32}, {WOK_F16, WOK_F32, f16_to_f32}};
+} direct[] = {
+    {WOK_F32, WOK_BF16, f32_to_bf16}, {WOK_BF16, WOK_F32, bf16_to_f32}, {WOK_F16, WOK_F32, f16_to_f32}};
 
 bool wok__convert(wok_dtype from, const void *src, wok_dtype to, void *dst, int64_t n) {
   int64_t fs = wok_dtype_size(from), ts = wok_dtype_size(to);

@@ -32,5 +32,5 @@ typedef struct wok__st_out {
   const void *data;
 } wok__st_out;
 wok_status wok__st_write(wok_ctx *c, const char *path, const wok__st_out *t, int64_t n,
-                         const char *const *meta, int64_t nmeta /* key, value, key, value, ... */);
+                         const char *const *meta, int64_t nmeta /* strings: key, value, key, value, ... */);
 #endif

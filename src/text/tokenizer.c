@@ -41,7 +41,8 @@ static wok_status fill(wok_tokenizer *t, const uint32_t *chars, int64_t n) {
   for (int i = 0; i < 256; i++) t->piece[WOK__TOK_BYTES + i] = (wok__piece){{(char)i}, 1};
   WOK__TRY(number_pages(t, chars, n));
   for (int64_t i = 0; i < n; i++) {
-    int32_t *slot = &t->table[(int64_t)t->page[chars[i] / WOK__TOK_PAGE] * WOK__TOK_PAGE + chars[i] % WOK__TOK_PAGE];
+    int32_t *slot =
+        &t->table[(int64_t)t->page[chars[i] / WOK__TOK_PAGE] * WOK__TOK_PAGE + chars[i] % WOK__TOK_PAGE];
     if (*slot) return wok__fail(t->c, WOK_INVALID, "U+%04X is twice in the vocabulary", (unsigned)chars[i]);
     *slot = (int32_t)(WOK__TOK_CHARS + i);
     wok__piece *p = &t->piece[WOK__TOK_CHARS + i];
@@ -53,13 +54,16 @@ static wok_status fill(wok_tokenizer *t, const uint32_t *chars, int64_t n) {
 
 wok_status wok__tokenizer_new(wok_ctx *c, wok_tokenizer **t, const uint32_t *chars, int64_t n) {
   *t = NULL;
-  if (n < 0 || n > WOK__CODE_POINTS) return wok__fail(c, WOK_INVALID, "a vocabulary of %lld characters", (long long)n);
+  if (n < 0 || n > WOK__CODE_POINTS)
+    return wok__fail(c, WOK_INVALID, "a vocabulary of %lld characters", (long long)n);
   wok_tokenizer *x = wok__calloc(1, (int64_t)sizeof *x);
   if (!x) return wok__nomem(c, (int64_t)sizeof *x);
   x->c = c;
   wok_status s = fill(x, chars, n);
-  if (s) wok_tokenizer_free(x);
-  else *t = x;
+  if (s)
+    wok_tokenizer_free(x);
+  else
+    *t = x;
   return s;
 }
 
@@ -72,7 +76,9 @@ void wok_tokenizer_free(wok_tokenizer *t) {
   wok__free(t);
 }
 
-const char *wok_tokenizer_kind(const wok_tokenizer *t) { return wok__tokenizer_has_chars(t) ? "chars" : "bytes"; }
+const char *wok_tokenizer_kind(const wok_tokenizer *t) {
+  return wok__tokenizer_has_chars(t) ? "chars" : "bytes";
+}
 int64_t wok_tokenizer_size(const wok_tokenizer *t) { return t->size; }
 int32_t wok_tokenizer_eod(const wok_tokenizer *t) {
   (void)t;
@@ -104,7 +110,8 @@ uint32_t wok__tokenizer_char(const wok_tokenizer *t, int64_t id) {
 
 /* Encodes p[0..n) and returns how many ids that are; those below cap are written. *done: bytes taken, short of n where the
    text is not UTF-8. */
-static int64_t encode(const wok_tokenizer *t, const uint8_t *p, int64_t n, int32_t *ids, int64_t cap, int64_t *done) {
+static int64_t encode(const wok_tokenizer *t, const uint8_t *p, int64_t n, int32_t *ids, int64_t cap,
+                      int64_t *done) {
   int64_t i = 0, k = 0;
   if (!wok__tokenizer_has_chars(t)) {
     for (int64_t m = WOK__MIN(n, cap); i < m; i++) ids[i] = WOK__TOK_BYTES + p[i];
@@ -134,27 +141,31 @@ int64_t wok__tokenizer_encode(const wok_tokenizer *t, const uint8_t *text, int64
   return encode(t, text, len, ids, len, &done);
 }
 
-wok_status wok_encode(const wok_tokenizer *t, const char *text, int64_t len, int32_t *ids, int64_t cap, int64_t *n) {
+wok_status wok_encode(const wok_tokenizer *t, const char *text, int64_t len, int32_t *ids, int64_t cap,
+                      int64_t *n) {
   *n = 0;
   if (len < 0 || cap < 0) return wok__fail(t->c, WOK_INVALID, "encode: a negative length");
   const uint8_t *p = (const uint8_t *)text;
   int64_t done, count = encode(t, p, len, ids, cap, &done);
   if (done < len)
-    return wok__fail(t->c, WOK_FORMAT, "the text is not UTF-8 at byte %lld (0x%02X): convert it to UTF-8 or use the tokenizer \"bytes\"",
-                     (long long)done, p[done]);
+    return wok__fail(
+        t->c, WOK_FORMAT,
+        "the text is not UTF-8 at byte %lld (0x%02X): convert it to UTF-8 or use the tokenizer \"bytes\"",
+        (long long)done, p[done]);
   *n = count;
   return WOK_OK;
 }
 
 /* ---- decoding ---- */
 
-wok_status wok_decode(const wok_tokenizer *t, const int32_t *ids, int64_t n, char *text, int64_t cap, int64_t *len) {
+wok_status wok_decode(const wok_tokenizer *t, const int32_t *ids, int64_t n, char *text, int64_t cap,
+                      int64_t *len) {
   *len = 0;
   int64_t at = 0;
   for (int64_t i = 0; i < n; i++) {
     if (ids[i] < 0 || ids[i] >= t->size)
-      return wok__fail(t->c, WOK_INVALID, "decode: id %d (number %lld) is not in the vocabulary of %lld", (int)ids[i], (long long)i,
-                       (long long)t->size);
+      return wok__fail(t->c, WOK_INVALID, "decode: id %d (number %lld) is not in the vocabulary of %lld",
+                       (int)ids[i], (long long)i, (long long)t->size);
     const wok__piece *p = &t->piece[ids[i]];
     int64_t m = WOK__MIN((int64_t)p->length, cap - at);
     if (m > 0) memcpy(text + at, p->bytes, (size_t)m);
@@ -191,7 +202,8 @@ static int64_t take_byte(wok_decoder *d, uint8_t byte, char *out) {
 }
 
 int64_t wok_decode_stream(const wok_tokenizer *t, wok_decoder *d, int32_t id, char *out, int64_t cap) {
-  if (d->npart < 0 || d->npart > 3) d->npart = 0; /* the caller's memory: at most three bytes can be pending */
+  if (d->npart < 0 || d->npart > 3)
+    d->npart = 0; /* the caller's memory: at most three bytes can be pending */
   if (cap < 64 || id >= t->size) return 0;
   if (id < 0) {
     bool pending = d->npart > 0;

@@ -7,9 +7,9 @@
 
 enum {
   WOK__TOK_EOD = 0,
-  WOK__TOK_BYTES = 1,               /* id of byte 0 */
+  WOK__TOK_BYTES = 1,                    /* id of byte 0 */
   WOK__TOK_CHARS = WOK__TOK_BYTES + 256, /* id of the first character */
-  WOK__TOK_PAGE = 256               /* code points in a page of the table */
+  WOK__TOK_PAGE = 256                    /* code points in a page of the table */
 };
 #define WOK__TOK_EOD_NAME "<|endoftext|>"
 

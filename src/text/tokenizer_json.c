@@ -19,7 +19,8 @@ static const char *type_of(const json_t *j) {
 }
 
 static wok_status unknown(const source *s, const char *what, const char *which) {
-  return wok__fail(s->c, WOK_UNSUPPORTED, "%s: %s%s%.60s is not known to this version", s->where, what, *which ? " " : "", which);
+  return wok__fail(s->c, WOK_UNSUPPORTED, "%s: %s%s%.60s is not known to this version", s->where, what,
+                   *which ? " " : "", which);
 }
 
 /* Keys of an object and what they may hold. */
@@ -50,16 +51,21 @@ static const field *find_field(const field *f, int64_t n, const char *key) {
 /* No key that is not in the table, none with another value, none of the needed ones missing. `of` names the object:
    "" or "model.". */
 static wok_status check_fields(const source *s, json_t *o, const char *of, const field *f, int64_t n) {
-  static const char *const wants[] = {[ANY] = "there", [IS_NULL] = "null", [IS_FALSE] = "false", [IS_TRUE] = "true", [IS_ZERO] = "0"};
-  if (!json_is_object(o)) return wok__fail(s->c, WOK_FORMAT, "%s: %s is not an object", s->where, *of ? of : "this");
+  static const char *const wants[] = {
+      [ANY] = "there", [IS_NULL] = "null", [IS_FALSE] = "false", [IS_TRUE] = "true", [IS_ZERO] = "0"};
+  if (!json_is_object(o))
+    return wok__fail(s->c, WOK_FORMAT, "%s: %s is not an object", s->where, *of ? of : "this");
   const char *key;
   json_t *value;
   json_object_foreach(o, key, value) {
     const field *k = find_field(f, n, key);
-    if (!k) return wok__fail(s->c, WOK_UNSUPPORTED, "%s: the key %s%.60s is not known to this version", s->where, of, key);
+    if (!k)
+      return wok__fail(s->c, WOK_UNSUPPORTED, "%s: the key %s%.60s is not known to this version", s->where,
+                       of, key);
     if (fits(value, k->value)) continue;
     if (json_is_object(value)) return unknown(s, key, type_of(value));
-    return wok__fail(s->c, WOK_UNSUPPORTED, "%s: %s%s must be %s in this version", s->where, of, key, wants[k->value]);
+    return wok__fail(s->c, WOK_UNSUPPORTED, "%s: %s%s must be %s in this version", s->where, of, key,
+                     wants[k->value]);
   }
   for (int64_t i = 0; i < n; i++)
     if (f[i].needed && !json_object_get(o, f[i].key))
@@ -87,9 +93,10 @@ static const field model_fields[] = {{"type", ANY, true},
                                      {"ignore_merges", IS_FALSE, false},
                                      {"vocab", ANY, true},
                                      {"merges", ANY, true}};
-static const field added_fields[] = {{"id", IS_ZERO, true},        {"content", ANY, true},      {"single_word", IS_FALSE, false},
-                                     {"lstrip", IS_FALSE, false},  {"rstrip", IS_FALSE, false}, {"normalized", IS_FALSE, false},
-                                     {"special", IS_TRUE, true}};
+static const field added_fields[] = {
+    {"id", IS_ZERO, true},       {"content", ANY, true},      {"single_word", IS_FALSE, false},
+    {"lstrip", IS_FALSE, false}, {"rstrip", IS_FALSE, false}, {"normalized", IS_FALSE, false},
+    {"special", IS_TRUE, true}};
 
 static wok_status check_version(const source *s, const json_t *root) {
   const char *v = json_string_value(json_object_get(root, "version"));
@@ -121,7 +128,8 @@ static wok_status check_decoder(const source *s, const json_t *root) {
     if (i >= 2 || strcmp(type, steps[i]) != 0) return unknown(s, "decoder", type);
   }
   if (json_array_size(list) == 2) return WOK_OK;
-  return wok__fail(s->c, WOK_UNSUPPORTED, "%s: decoder must be ByteFallback, then Fuse in this version", s->where);
+  return wok__fail(s->c, WOK_UNSUPPORTED, "%s: decoder must be ByteFallback, then Fuse in this version",
+                   s->where);
 }
 
 static wok_status check_model(const source *s, json_t *model) {
@@ -145,14 +153,17 @@ static wok_status take_token(const source *s, const char *token, int64_t id, uin
       chars[id - WOK__TOK_CHARS] = cp;
       return WOK_OK;
     }
-    return wok__fail(s->c, WOK_UNSUPPORTED, "%s: the token \"%.60s\" is no single character: such a vocabulary is not known to this version",
-                     s->where, token);
+    return wok__fail(
+        s->c, WOK_UNSUPPORTED,
+        "%s: the token \"%.60s\" is no single character: such a vocabulary is not known to this version",
+        s->where, token);
   }
   char byte[8];
   const char *want = WOK__TOK_EOD_NAME;
   if (id != WOK__TOK_EOD) byte_name(byte, (int)id - WOK__TOK_BYTES), want = byte;
   if (strcmp(token, want) == 0) return WOK_OK;
-  return wok__fail(s->c, WOK_UNSUPPORTED, "%s: id %lld must be %s in this version, not \"%.60s\"", s->where, (long long)id, want, token);
+  return wok__fail(s->c, WOK_UNSUPPORTED, "%s: id %lld must be %s in this version, not \"%.60s\"", s->where,
+                   (long long)id, want, token);
 }
 
 static wok_status take_vocab(const source *s, json_t *vocab, uint8_t *seen, uint32_t *chars) {
@@ -160,12 +171,16 @@ static wok_status take_vocab(const source *s, json_t *vocab, uint8_t *seen, uint
   const char *token;
   json_t *j;
   json_object_foreach(vocab, token, j) {
-    if (!json_is_integer(j)) return wok__fail(s->c, WOK_FORMAT, "%s: the id of \"%.60s\" is not an integer", s->where, token);
+    if (!json_is_integer(j))
+      return wok__fail(s->c, WOK_FORMAT, "%s: the id of \"%.60s\" is not an integer", s->where, token);
     int64_t id = (int64_t)json_integer_value(j);
     if (id < 0 || id >= n)
-      return wok__fail(s->c, WOK_FORMAT, "%s: \"%.60s\" has the id %lld, but %lld tokens must have the ids 0 to %lld", s->where, token,
-                       (long long)id, (long long)n, (long long)(n - 1));
-    if (seen[id]) return wok__fail(s->c, WOK_FORMAT, "%s: two tokens have the id %lld, one is \"%.60s\"", s->where, (long long)id, token);
+      return wok__fail(s->c, WOK_FORMAT,
+                       "%s: \"%.60s\" has the id %lld, but %lld tokens must have the ids 0 to %lld", s->where,
+                       token, (long long)id, (long long)n, (long long)(n - 1));
+    if (seen[id])
+      return wok__fail(s->c, WOK_FORMAT, "%s: two tokens have the id %lld, one is \"%.60s\"", s->where,
+                       (long long)id, token);
     seen[id] = 1;
     WOK__TRY(take_token(s, token, id, chars));
   }
@@ -173,11 +188,13 @@ static wok_status take_vocab(const source *s, json_t *vocab, uint8_t *seen, uint
 }
 
 static wok_status read_vocab(const source *s, json_t *vocab, wok_tokenizer **t) {
-  if (!json_is_object(vocab)) return wok__fail(s->c, WOK_FORMAT, "%s: model.vocab is not an object", s->where);
+  if (!json_is_object(vocab))
+    return wok__fail(s->c, WOK_FORMAT, "%s: model.vocab is not an object", s->where);
   int64_t n = (int64_t)json_object_size(vocab);
   if (n < WOK__TOK_CHARS)
-    return wok__fail(s->c, WOK_UNSUPPORTED, "%s: a vocabulary of %lld tokens lacks some of " WOK__TOK_EOD_NAME " and the 256 bytes", s->where,
-                     (long long)n);
+    return wok__fail(s->c, WOK_UNSUPPORTED,
+                     "%s: a vocabulary of %lld tokens lacks some of " WOK__TOK_EOD_NAME " and the 256 bytes",
+                     s->where, (long long)n);
   uint8_t *seen = wok__calloc(n, 1);
   uint32_t *chars = wok__calloc(n, (int64_t)sizeof *chars);
   wok_status st = seen && chars ? take_vocab(s, vocab, seen, chars) : wok__nomem(s->c, n * 5);
@@ -200,9 +217,11 @@ static wok_status read_root(const source *s, json_t *root, wok_tokenizer **t) {
   return read_vocab(s, json_object_get(model, "vocab"), t);
 }
 
-wok_status wok_tokenizer_parse(wok_ctx *c, wok_tokenizer **t, const char *json, int64_t n, const char *where) {
+wok_status wok_tokenizer_parse(wok_ctx *c, wok_tokenizer **t, const char *json, int64_t n,
+                               const char *where) {
   *t = NULL;
-  if (n > MOST_BYTES) return wok__fail(c, WOK_LIMIT, "%s: %lld bytes are too many for a tokenizer.json", where, (long long)n);
+  if (n > MOST_BYTES)
+    return wok__fail(c, WOK_LIMIT, "%s: %lld bytes are too many for a tokenizer.json", where, (long long)n);
   json_t *root;
   WOK__TRY(wok__json_parse(c, &root, json, n, where));
   wok_status s = read_root(&(source){c, where}, root, t);
@@ -225,7 +244,9 @@ wok_status wok_tokenizer_open(wok_ctx *c, wok_tokenizer **t, const char *path) {
 
 /* ---- writing ---- */
 
-static bool add_token(json_t *vocab, const char *token, int64_t id) { return json_object_set_new(vocab, token, json_integer(id)) == 0; }
+static bool add_token(json_t *vocab, const char *token, int64_t id) {
+  return json_object_set_new(vocab, token, json_integer(id)) == 0;
+}
 
 static json_t *vocab_json(const wok_tokenizer *t) {
   json_t *vocab = json_object();
@@ -244,15 +265,16 @@ static json_t *vocab_json(const wok_tokenizer *t) {
 wok_status wok_tokenizer_save(const wok_tokenizer *t, const char *path) {
   json_t *vocab = vocab_json(t), *root = NULL;
   if (vocab)
-    root = json_pack("{s:s, s:n, s:n, s:[{s:i, s:s, s:b, s:b, s:b, s:b, s:b}], s:n, s:n, s:n, s:{s:s, s:[{s:s}, {s:s}]},"
-                     " s:{s:s, s:n, s:n, s:n, s:n, s:b, s:b, s:b, s:o, s:[]}}",
-                     "version", "1.0", "truncation", "padding",                                                   //
-                     "added_tokens", "id", WOK__TOK_EOD, "content", WOK__TOK_EOD_NAME,                            //
-                     "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized", 0, "special", 1,                   //
-                     "normalizer", "pre_tokenizer", "post_processor",                                             //
-                     "decoder", "type", "Sequence", "decoders", "type", "ByteFallback", "type", "Fuse",           //
-                     "model", "type", "BPE", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", //
-                     "fuse_unk", 0, "byte_fallback", 1, "ignore_merges", 0, "vocab", vocab, "merges");
+    root = json_pack(
+        "{s:s, s:n, s:n, s:[{s:i, s:s, s:b, s:b, s:b, s:b, s:b}], s:n, s:n, s:n, s:{s:s, s:[{s:s}, {s:s}]},"
+        " s:{s:s, s:n, s:n, s:n, s:n, s:b, s:b, s:b, s:o, s:[]}}",
+        "version", "1.0", "truncation", "padding",                                                         //
+        "added_tokens", "id", WOK__TOK_EOD, "content", WOK__TOK_EOD_NAME,                                  //
+        "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized", 0, "special", 1,                         //
+        "normalizer", "pre_tokenizer", "post_processor",                                                   //
+        "decoder", "type", "Sequence", "decoders", "type", "ByteFallback", "type", "Fuse",                 //
+        "model", "type", "BPE", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", //
+        "fuse_unk", 0, "byte_fallback", 1, "ignore_merges", 0, "vocab", vocab, "merges");
   wok_status s = root ? wok__json_write(t->c, root, path) : wok__nomem(t->c, 0);
   json_decref(root);
   return s;

@@ -14,8 +14,10 @@ int64_t wok__utf8_valid(const uint8_t *p, int64_t n, int *cut) {
   while (i < n) {
     if (p[i] < 0x80) {
       uint64_t eight;
-      if (n - i >= 8 && (memcpy(&eight, p + i, 8), (eight & UINT64_C(0x8080808080808080)) == 0)) i += 8;
-      else i++;
+      if (n - i >= 8 && (memcpy(&eight, p + i, 8), (eight & UINT64_C(0x8080808080808080)) == 0))
+        i += 8;
+      else
+        i++;
       continue;
     }
     uint32_t cp;

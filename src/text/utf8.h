@@ -13,8 +13,12 @@ static inline int wok__utf8_next(const uint8_t *p, int64_t n, uint32_t *cp) {
   if (a < 0xc2 || a > 0xf4) return 0;
   int length = a < 0xe0 ? 2 : a < 0xf0 ? 3 : 4;
   if (n < 2) return -1;
-  /* the second byte has the narrower bounds: they keep out what is overlong, surrogates, and what is above U+10FFFF */
-  uint32_t low = a == 0xe0 ? 0xa0 : a == 0xf0 ? 0x90 : 0x80, high = a == 0xed ? 0x9f : a == 0xf4 ? 0x8f : 0xbf;
+  /* narrower bounds of the second byte keep out what is overlong, surrogates, and what is above U+10FFFF */
+  uint32_t low = 0x80, high = 0xbf;
+  if (a == 0xe0) low = 0xa0;
+  if (a == 0xed) high = 0x9f;
+  if (a == 0xf0) low = 0x90;
+  if (a == 0xf4) high = 0x8f;
   if (p[1] < low || p[1] > high) return 0;
   uint32_t v = (a & (0x7fu >> length)) << 6 | (p[1] & 0x3fu);
   for (int i = 2; i < length; i++) {
@@ -33,7 +37,7 @@ static inline int wok__utf8_put(uint32_t cp, char *out) {
   return length;
 }
 
-/* Of the first characters; a byte that continues none is counted as one, so that this is also of use for other text. */
+/* Characters that begin in these bytes. Every byte that does not continue one counts, so that other text has a length too. */
 int64_t wok__utf8_count(const uint8_t *p, int64_t n);
 /* How many of the n bytes are whole, valid characters from the beginning on; *cut says that what follows is the beginning
    of one (and no error as long as more text comes). */

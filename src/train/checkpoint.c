@@ -10,7 +10,7 @@ enum { STATE_VERSION = 1, STATE_BYTES = 1 << 20, CONFIG_BYTES = 16 << 20 };
 static const double longest = 1e15;
 
 /* The files whose hashes are in state.json. */
-static const char *const hashed[] = {"config.json", "model.safetensors", "optimizer.safetensors"};
+static const char *const hashed[] = {"config.json", "tokenizer.json", "model.safetensors", "optimizer.safetensors"};
 
 void wok__run_state_free(wok__run_state *s) {
   json_decref(s->settings);
@@ -140,7 +140,7 @@ static wok_status write_optim(wok_ctx *c, wok__arena *a, const char *path, const
       t[k++] = (wok__st_out){name, WOK_F32, list[i].shape, wok__optim_state(o, s) + list[i].offset};
     }
   const char *meta[] = {"rule", rule->name};
-  return wok__st_write(c, path, t, k, meta, 1);
+  return wok__st_write(c, path, t, k, meta, WOK__COUNT(meta));
 }
 
 /* DIR/checkpoint of step N also as DIR/checkpoint-N. */

@@ -167,6 +167,7 @@ static wok_status interrupted(wok__trainer *t) {
 static void tell(wok__trainer *t) {
   if (t->untold && t->o.on_step) t->o.on_step(t->o.ud, &t->info);
   t->untold = false;
+  if (wok_cancelled(t->c)) t->stopping = true;
 }
 
 /* One round: what is due after the step before, then the next step. */

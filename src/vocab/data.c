@@ -14,7 +14,8 @@ static wok_status check_json(wok_ctx *c, const char *path) {
     s = wok__fail(c, WOK_FORMAT, "%s: is not the data.json of a packed corpus", path);
   if (s == WOK_OK) s = wok__json_int(c, j, path, "version", 1, INT32_MAX, &version);
   if (s == WOK_OK && version != WOK__DATA_VERSION)
-    s = wok__fail(c, WOK_UNSUPPORTED, "%s: version %lld of packed data is not known to this version", path, (long long)version);
+    s = wok__fail(c, WOK_UNSUPPORTED, "%s: version %lld of packed data is not known to this version", path,
+                  (long long)version);
   json_decref(j);
   return s;
 }
@@ -22,8 +23,12 @@ static wok_status check_json(wok_ctx *c, const char *path) {
 /* The shards must have been written with the tokenizer beside them. */
 static wok_status check_tokenizer(const wok_data *d, wok_split s, const char *path) {
   const wok__shard_header *h = wok__shard_head(d->shard[s]);
-  if (h->tokenizer_hash == wok_tokenizer_hash(d->tokenizer) && (int64_t)h->vocab_size == wok_tokenizer_size(d->tokenizer)) return WOK_OK;
-  return wok__fail(d->c, WOK_MISMATCH, "%s: was packed with another tokenizer than the tokenizer.json beside it: pack the corpus again", path);
+  if (h->tokenizer_hash == wok_tokenizer_hash(d->tokenizer) &&
+      (int64_t)h->vocab_size == wok_tokenizer_size(d->tokenizer))
+    return WOK_OK;
+  return wok__fail(
+      d->c, WOK_MISMATCH,
+      "%s: was packed with another tokenizer than the tokenizer.json beside it: pack the corpus again", path);
 }
 
 static uint64_t hash_of(const wok_data *d) {
@@ -37,9 +42,12 @@ static uint64_t hash_of(const wok_data *d) {
 static wok_status open_all(wok_data *d, wok__arena *a, const char *dir) {
   static const char *const names[] = {WOK__DATA_TRAIN, WOK__DATA_VALID};
   if (!wok__exists(dir)) return wok__fail(d->c, WOK_NOTFOUND, "%s: no such directory", dir);
-  char *json = wok__path_join(a, dir, WOK__DATA_JSON), *tokenizer = wok__path_join(a, dir, WOK__DATA_TOKENIZER);
+  char *json = wok__path_join(a, dir, WOK__DATA_JSON),
+       *tokenizer = wok__path_join(a, dir, WOK__DATA_TOKENIZER);
   if (!json || !tokenizer) return wok__nomem(d->c, 0);
-  if (!wok__exists(json)) return wok__fail(d->c, WOK_NOTFOUND, "%s: holds no packed corpus (there is no " WOK__DATA_JSON " in it)", dir);
+  if (!wok__exists(json))
+    return wok__fail(d->c, WOK_NOTFOUND, "%s: holds no packed corpus (there is no " WOK__DATA_JSON " in it)",
+                     dir);
   WOK__TRY(check_json(d->c, json));
   WOK__TRY(wok_tokenizer_open(d->c, &d->tokenizer, tokenizer));
   for (int i = 0; i < 2; i++) {
@@ -62,8 +70,10 @@ wok_status wok_data_open(wok_ctx *c, wok_data **out, const char *dir) {
     s = open_all(d, a, dir);
   }
   wok__arena_free(a);
-  if (s) wok_data_close(d);
-  else *out = d;
+  if (s)
+    wok_data_close(d);
+  else
+    *out = d;
   return s;
 }
 
@@ -76,7 +86,9 @@ void wok_data_close(wok_data *d) {
 
 const wok_tokenizer *wok_data_tokenizer(const wok_data *d) { return d->tokenizer; }
 uint64_t wok_data_hash(const wok_data *d) { return d->hash; }
-void wok_data_info(const wok_data *d, wok_split s, wok_split_info *info) { wok__shard_info(d->shard[s == WOK_VALID], info); }
+void wok_data_info(const wok_data *d, wok_split s, wok_split_info *info) {
+  wok__shard_info(d->shard[s == WOK_VALID], info);
+}
 
 wok_status wok_data_length(const wok_data *d, wok_split s, int64_t document, int64_t *tokens) {
   int64_t begin, end;
@@ -91,8 +103,9 @@ wok_status wok_data_read(wok_data *d, wok_split s, int64_t document, int64_t sta
   wok__shard *shard = d->shard[s == WOK_VALID];
   WOK__TRY(wok__shard_document(shard, document, &begin, &end));
   if (start < 0 || n < 0 || start > end - begin || n > end - begin - start)
-    return wok__fail(d->c, WOK_INVALID, "document %lld has %lld tokens; %lld from number %lld on are asked for", (long long)document,
-                     (long long)(end - begin), (long long)n, (long long)start);
+    return wok__fail(d->c, WOK_INVALID,
+                     "document %lld has %lld tokens; %lld from number %lld on are asked for",
+                     (long long)document, (long long)(end - begin), (long long)n, (long long)start);
   return wok__shard_read(shard, begin + start, n, ids);
 }
 

@@ -19,15 +19,15 @@ typedef struct stream {
   uint8_t escape[MOST_ESCAPE];
   int nescape; /* bytes of a sequence begun */
   /* lines */
-  bool in_line;      /* something of this line was seen */
-  bool return_held;  /* a carriage return that may be the line's last byte */
-  bool matching;     /* the line is so far equal to the beginning of the separator */
+  bool in_line;     /* something of this line was seen */
+  bool return_held; /* a carriage return that may be the line's last byte */
+  bool matching;    /* the line is so far equal to the beginning of the separator */
   int64_t matched;
   int64_t line_bytes;
-  int64_t feeds;     /* line feeds since the last text */
+  int64_t feeds; /* line feeds since the last text */
   /* documents */
   bool in_document;
-  int64_t lead;      /* line feeds before its first text */
+  int64_t lead; /* line feeds before its first text */
   uint8_t *buf;
 } stream;
 
@@ -183,19 +183,25 @@ static wok_status file_end(stream *s) {
 /* ---- files ---- */
 
 static wok_status not_utf8(wok_ctx *c, const char *name, int64_t offset, uint8_t byte) {
-  return wok__fail(c, WOK_FORMAT, "%s: not UTF-8 at byte %lld (0x%02X): convert it to UTF-8 or use --tokenizer bytes", name,
+  return wok__fail(c, WOK_FORMAT,
+                   "%s: not UTF-8 at byte %lld (0x%02X): convert it to UTF-8 or use --tokenizer bytes", name,
                    (long long)offset, byte);
 }
 
-static const char *shown(const wok__source *src) { return strcmp(src->name, "-") == 0 ? "standard input" : src->name; }
+static const char *shown(const wok__source *src) {
+  return strcmp(src->name, "-") == 0 ? "standard input" : src->name;
+}
 
-static wok_status read_some(wok_ctx *c, wok__source *src, int fd, int64_t at, uint8_t *p, int64_t n, int64_t *got) {
+static wok_status read_some(wok_ctx *c, wok__source *src, int fd, int64_t at, uint8_t *p, int64_t n,
+                            int64_t *got) {
   if (src->spool) return wok__spool_read(src->spool, at, p, n, got);
   return wok__read_fully(c, fd, src->name, -1, p, n, got);
 }
 
 static wok_status changed(wok_ctx *c, const wok__source *src) {
-  return wok__fail(c, WOK_MISMATCH, "%s: was changed while it was being read: try again when nothing writes to it", shown(src));
+  return wok__fail(c, WOK_MISMATCH,
+                   "%s: was changed while it was being read: try again when nothing writes to it",
+                   shown(src));
 }
 
 static wok_status read_file(stream *s, wok__source *src, int fd, wok__task *task) {
@@ -246,7 +252,11 @@ wok_status wok__documents_read(wok_ctx *c, wok__source *sources, int n, const wo
   uint8_t *buf = wok__malloc(WOK__DOCUMENTS_PIECE);
   wok_status st = s && buf ? WOK_OK : wok__nomem(c, WOK__DOCUMENTS_PIECE);
   if (st == WOK_OK)
-    *s = (stream){.c = c, .o = o, .sink = sink, .buf = buf, .matching = o->kind == WOK_DOC_SEP,
+    *s = (stream){.c = c,
+                  .o = o,
+                  .sink = sink,
+                  .buf = buf,
+                  .matching = o->kind == WOK_DOC_SEP,
                   .sep_bytes = o->sep ? (int64_t)strlen(o->sep) : 0};
   for (int i = 0; st == WOK_OK && i < n; i++) {
     int fd;

@@ -30,33 +30,39 @@ typedef struct wok__level {
   int32_t *word;
   uint32_t *count;
   int64_t *start;
-  int32_t *last;       /* of each context, its last token (order 3; otherwise 0) */
-  int64_t *index;      /* [vocab + 1]: contexts that begin with a token (order 1: with 0) */
-  uint64_t *total;     /* sum of the counts of a context */
-  uint32_t (*few)[3];  /* how many of its entries have the count 1, 2, 3 or more */
+  int32_t *last;      /* of each context, its last token (order 3; otherwise 0) */
+  int64_t *index;     /* [vocab + 1]: contexts that begin with a token (order 1: with 0) */
+  uint64_t *total;    /* sum of the counts of a context */
+  uint32_t (*few)[3]; /* how many of its entries have the count 1, 2, 3 or more */
 } wok__level;
 
 typedef struct wok__ngrams {
   wok_ctx *c;
-  int bits;      /* of an id in a key */
+  int bits; /* of an id in a key */
   int64_t vocab;
-  wok__level raw[WOK__NGRAM_ORDERS];          /* [order - 1] */
-  wok__level different[WOK__NGRAM_ORDERS - 1]; /* Kneser-Ney's lower orders: how many different tokens came before */
-  double discount[WOK__NGRAM_ORDERS][4];       /* by the count, 3 standing for more */
-  double weight[WOK__NGRAM_ORDERS][WOK__NGRAM_BUCKETS]; /* of an order against the lower ones, by how well its context is known */
+  wok__level raw[WOK__NGRAM_ORDERS]; /* [order - 1] */
+  wok__level
+      different[WOK__NGRAM_ORDERS - 1]; /* Kneser-Ney's lower orders: how many different tokens came before */
+  double discount[WOK__NGRAM_ORDERS][4]; /* by the count, 3 standing for more */
+  double
+      weight[WOK__NGRAM_ORDERS]
+            [WOK__NGRAM_BUCKETS]; /* of an order against the lower ones, by how well its context is known */
 } wok__ngrams;
 
 /* Counts the portion. On failure there is nothing to free. */
-wok_status wok__ngrams_count(wok_ctx *c, wok__ngrams *m, wok__shard *s, const wok__slice *slice, wok__portion portion, wok__task *task);
+wok_status wok__ngrams_count(wok_ctx *c, wok__ngrams *m, wok__shard *s, const wok__slice *slice,
+                             wok__portion portion, wok__task *task);
 void wok__ngrams_free(wok__ngrams *m);
 /* Fits the weights on the tokens of the slice, which must not be among the counts. */
-wok_status wok__ngrams_fit(wok__ngrams *m, wok__shard *s, const wok__slice *slice, wok__task *task, int64_t *fitted_on);
+wok_status wok__ngrams_fit(wok__ngrams *m, wok__shard *s, const wok__slice *slice, wok__task *task,
+                           int64_t *fitted_on);
 /* Makes Kneser-Ney's counts and discounts from the counts. */
 wok_status wok__ngrams_kneser_ney(wok__ngrams *m);
 
 typedef struct wok__ngram_prob {
   double interpolated[WOK__NGRAM_ORDERS + 1]; /* [order]; order 0: uniform */
-  double weight[WOK__NGRAM_ORDERS + 1];       /* weight[order] is that order's own in the interpolation of this context */
+  double weight[WOK__NGRAM_ORDERS +
+                1]; /* weight[order] is that order's own in the interpolation of this context */
   double kneser_ney;
 } wok__ngram_prob;
 void wok__ngrams_prob(const wok__ngrams *m, int32_t a, int32_t b, int32_t c, wok__ngram_prob *p);

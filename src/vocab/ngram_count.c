@@ -12,14 +12,17 @@ wok__slice wok__slice_of(const wok__shard *s, double percent) {
   wok_split_info i;
   wok__shard_info(s, &i);
   wok__slice slice = {.documents = i.documents};
-  if (i.documents >= WHOLE_DOCUMENTS) slice.held = WOK__MAX((int64_t)1, (int64_t)llround((double)i.documents * percent / 100));
+  if (i.documents >= WHOLE_DOCUMENTS)
+    slice.held = WOK__MAX((int64_t)1, (int64_t)llround((double)i.documents * percent / 100));
   slice.cut = i.tokens - WOK__MAX((int64_t)1, (int64_t)llround((double)i.tokens * percent / 100));
   return slice;
 }
 
 static bool wanted(const wok__slice *s, wok__portion portion, int64_t document, int64_t at) {
   if (portion == WOK__ALL) return true;
-  bool inside = s->held ? wok__permute((uint64_t)document, (uint64_t)s->documents, 0, STREAM_SLICE) < (uint64_t)s->held : at >= s->cut;
+  bool inside =
+      s->held ? wok__permute((uint64_t)document, (uint64_t)s->documents, 0, STREAM_SLICE) < (uint64_t)s->held
+              : at >= s->cut;
   return inside == (portion == WOK__INSIDE_SLICE);
 }
 
@@ -94,7 +97,8 @@ static bool level_alloc(wok__level *l, int64_t vocab) {
   return l->word && l->count && l->start && l->last && l->index && l->total && l->few;
 }
 
-static void level_fill(wok__level *l, const uint64_t *keys, int64_t n, int bits, int last_bits, int64_t vocab) {
+static void level_fill(wok__level *l, const uint64_t *keys, int64_t n, int bits, int last_bits,
+                       int64_t vocab) {
   uint64_t mask = (UINT64_C(1) << bits) - 1, last_mask = (UINT64_C(1) << last_bits) - 1;
   int64_t e = -1, k = -1;
   for (int64_t i = 0; i < n; i++) {
@@ -130,8 +134,10 @@ wok_status wok__level_make(wok__ngrams *m, wok__level *l, uint64_t *keys, int64_
       l->entries += i == 0 || sorted[i] != sorted[i - 1];
       l->contexts += i == 0 || sorted[i] >> m->bits != sorted[i - 1] >> m->bits;
     }
-    if (level_alloc(l, m->vocab)) level_fill(l, sorted, n, m->bits, last_bits, m->vocab);
-    else s = wok__nomem(m->c, l->entries * 8);
+    if (level_alloc(l, m->vocab))
+      level_fill(l, sorted, n, m->bits, last_bits, m->vocab);
+    else
+      s = wok__nomem(m->c, l->entries * 8);
   } else {
     s = wok__nomem(m->c, n * 8);
   }
@@ -146,8 +152,10 @@ int64_t wok__level_context(const wok__level *l, int32_t first, int32_t last) {
   while (lo < hi) {
     int64_t mid = lo + (hi - lo) / 2;
     if (l->last[mid] == last) return mid;
-    if (l->last[mid] < last) lo = mid + 1;
-    else hi = mid;
+    if (l->last[mid] < last)
+      lo = mid + 1;
+    else
+      hi = mid;
   }
   return -1;
 }
@@ -157,8 +165,10 @@ uint32_t wok__level_count(const wok__level *l, int64_t context, int32_t word) {
   while (lo < hi) {
     int64_t mid = lo + (hi - lo) / 2;
     if (l->word[mid] == word) return l->count[mid];
-    if (l->word[mid] < word) lo = mid + 1;
-    else hi = mid;
+    if (l->word[mid] < word)
+      lo = mid + 1;
+    else
+      hi = mid;
   }
   return 0;
 }
@@ -183,15 +193,19 @@ static wok_status check_limits(wok_ctx *c, const wok__shard_header *h) {
   char size[32];
   if (h->tokens > WOK__NGRAM_MOST_TOKENS) {
     wok__format_count(size, (int64_t)sizeof size, (int64_t)h->tokens);
-    return wok__fail(c, WOK_LIMIT, "n-grams are counted in memory, which is meant for up to 67 M training tokens; this corpus has %s", size);
+    return wok__fail(
+        c, WOK_LIMIT,
+        "n-grams are counted in memory, which is meant for up to 67 M training tokens; this corpus has %s",
+        size);
   }
   if (h->vocab_size > WOK__NGRAM_MOST_VOCAB)
-    return wok__fail(c, WOK_LIMIT, "n-grams are counted for vocabularies of up to %d tokens, not %llu", (int)WOK__NGRAM_MOST_VOCAB,
-                     (unsigned long long)h->vocab_size);
+    return wok__fail(c, WOK_LIMIT, "n-grams are counted for vocabularies of up to %d tokens, not %llu",
+                     (int)WOK__NGRAM_MOST_VOCAB, (unsigned long long)h->vocab_size);
   return WOK_OK;
 }
 
-wok_status wok__ngrams_count(wok_ctx *c, wok__ngrams *m, wok__shard *s, const wok__slice *slice, wok__portion portion, wok__task *task) {
+wok_status wok__ngrams_count(wok_ctx *c, wok__ngrams *m, wok__shard *s, const wok__slice *slice,
+                             wok__portion portion, wok__task *task) {
   const wok__shard_header *h = wok__shard_head(s);
   WOK__TRY(check_limits(c, h));
   *m = (wok__ngrams){.c = c, .vocab = (int64_t)h->vocab_size, .bits = 1};
@@ -199,9 +213,12 @@ wok_status wok__ngrams_count(wok_ctx *c, wok__ngrams *m, wok__shard *s, const wo
   wok_status st = WOK_OK;
   for (int order = 1; order <= WOK__NGRAM_ORDERS && st == WOK_OK; order++) {
     collector k = {wok__malloc((int64_t)h->tokens * 8), 0, order, m->bits};
-    st = k.keys ? wok__tokens_each(s, slice, portion, task, collect, &k) : wok__nomem(c, (int64_t)h->tokens * 8);
-    if (st == WOK_OK) st = wok__level_make(m, &m->raw[order - 1], k.keys, k.n, order == 3 ? m->bits : 0);
-    else wok__free(k.keys);
+    st = k.keys ? wok__tokens_each(s, slice, portion, task, collect, &k)
+                : wok__nomem(c, (int64_t)h->tokens * 8);
+    if (st == WOK_OK)
+      st = wok__level_make(m, &m->raw[order - 1], k.keys, k.n, order == 3 ? m->bits : 0);
+    else
+      wok__free(k.keys);
   }
   if (st) wok__ngrams_free(m);
   return st;

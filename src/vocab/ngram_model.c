@@ -21,7 +21,8 @@ static int bucket(const wok__level *l, int64_t k) {
 }
 
 /* Relative frequency of c in the context of an order and the bucket of that context; false: never seen. */
-static bool frequency(const wok__ngrams *m, int order, int32_t a, int32_t b, int32_t c, double *f, int *where) {
+static bool frequency(const wok__ngrams *m, int order, int32_t a, int32_t b, int32_t c, double *f,
+                      int *where) {
   const wok__level *l = &m->raw[order - 1];
   int64_t k = order == 3 ? wok__level_context(l, a, b) : wok__level_context(l, order == 2 ? b : 0, 0);
   if (k < 0) return false;
@@ -58,7 +59,8 @@ static void observe(void *ud, int32_t a, int32_t b, int32_t c) {
 
 /* One weight for each bucket. A bucket with few tokens stays near the weight of all (a prior worth `trust` tokens); a first
    round with one bucket for everything gives that, itself with a prior of one half worth one token: never 0 nor 1. */
-static void fit_order(double *weight, observed *list, int64_t n, int i, bool all, const double *prior, double trust) {
+static void fit_order(double *weight, observed *list, int64_t n, int i, bool all, const double *prior,
+                      double trust) {
   double sum[WOK__NGRAM_BUCKETS], count[WOK__NGRAM_BUCKETS];
   for (int b = 0; b < WOK__NGRAM_BUCKETS; b++) weight[b] = prior[b];
   for (int round = 0; round < EM_ROUNDS; round++) {
@@ -98,7 +100,8 @@ static void fit(wok__ngrams *m, observed *list, int64_t n) {
   }
 }
 
-wok_status wok__ngrams_fit(wok__ngrams *m, wok__shard *s, const wok__slice *slice, wok__task *task, int64_t *fitted_on) {
+wok_status wok__ngrams_fit(wok__ngrams *m, wok__shard *s, const wok__slice *slice, wok__task *task,
+                           int64_t *fitted_on) {
   int64_t n = 0;
   WOK__TRY(wok__tokens_each(s, slice, WOK__INSIDE_SLICE, task, count_one, &n));
   observer o = {m, wok__calloc(n, (int64_t)sizeof(observed)), 0};
@@ -153,12 +156,15 @@ static void find_discounts(const wok__level *l, double d[4]) {
 }
 
 /* Orders 1 and 2 have their own counts, order 3 the plain ones. */
-static const wok__level *kn_level(const wok__ngrams *m, int order) { return order == 3 ? &m->raw[2] : &m->different[order - 1]; }
+static const wok__level *kn_level(const wok__ngrams *m, int order) {
+  return order == 3 ? &m->raw[2] : &m->different[order - 1];
+}
 
 wok_status wok__ngrams_kneser_ney(wok__ngrams *m) {
   WOK__TRY(different_pairs(m));
   WOK__TRY(different_before(m));
-  for (int order = 1; order <= WOK__NGRAM_ORDERS; order++) find_discounts(kn_level(m, order), m->discount[order - 1]);
+  for (int order = 1; order <= WOK__NGRAM_ORDERS; order++)
+    find_discounts(kn_level(m, order), m->discount[order - 1]);
   return WOK_OK;
 }
 

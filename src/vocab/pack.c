@@ -34,7 +34,7 @@ struct pack {
   int64_t documents, chars;
   /* who goes where */
   bool by_documents;
-  int64_t held;      /* documents, or characters at the end */
+  int64_t held; /* documents, or characters at the end */
   /* the reading at hand: documents come in parts, each part lies in one split */
   wok_status (*part_text)(pack *p, wok_split to, const uint8_t *z, int64_t n);
   wok_status (*part_end)(pack *p, wok_split to);
@@ -69,7 +69,8 @@ static wok_status route_text(void *ud, const uint8_t *z, int64_t n) {
   if (p->held == 0) return part(p, WOK_TRAIN, z, n);
   if (p->by_documents) {
     bool held = (p->open >= 0) ? p->open == WOK_VALID
-                               : wok__permute((uint64_t)p->document, (uint64_t)p->documents, p->o->seed, STREAM_HOLD_OUT) < (uint64_t)p->held;
+                               : wok__permute((uint64_t)p->document, (uint64_t)p->documents, p->o->seed,
+                                              STREAM_HOLD_OUT) < (uint64_t)p->held;
     return part(p, held ? WOK_VALID : WOK_TRAIN, z, n);
   }
   int64_t cut = p->chars - p->held, count = wok__utf8_count(z, n), before = 0;
@@ -128,12 +129,14 @@ static wok_status count_documents(pack *p) {
   int64_t of = p->by_documents ? p->documents : p->chars;
   p->held = (int64_t)llround((double)of * p->percent / 100);
   p->held = WOK__MIN(p->held, of - 1);
-  if (p->by_documents) p->held = WOK__MAX(p->held, 1);
+  if (p->by_documents)
+    p->held = WOK__MAX(p->held, 1);
   else if (p->held < 1)
-    return wok__fail(p->c, WOK_FORMAT,
-                     "too little text to hold anything out: %lld characters in %lld document%s, of which %g %% are none; "
-                     "give more text, or hold nothing out",
-                     (long long)p->chars, (long long)p->documents, p->documents == 1 ? "" : "s", p->percent);
+    return wok__fail(
+        p->c, WOK_FORMAT,
+        "too little text to hold anything out: %lld characters in %lld document%s, of which %g %% are none; "
+        "give more text, or hold nothing out",
+        (long long)p->chars, (long long)p->documents, p->documents == 1 ? "" : "s", p->percent);
   return WOK_OK;
 }
 
@@ -144,7 +147,9 @@ static wok_status count_chars(pack *p, wok_split to, const uint8_t *z, int64_t n
   for (int64_t i = 0; i < n;) {
     uint32_t cp;
     int k = wok__utf8_next(z + i, n - i, &cp);
-    if (k <= 0) return wok__fail(p->c, WOK_FORMAT, "the text is not UTF-8"); /* pieces were checked before they came here */
+    if (k <= 0)
+      return wok__fail(p->c, WOK_FORMAT,
+                       "the text is not UTF-8"); /* pieces were checked before they came here */
     p->counts[cp]++;
     i += k;
   }
@@ -206,12 +211,14 @@ static wok_status encode_end(pack *p, wok_split to) {
 
 static wok_status encode(pack *p, wok_pack_info *info) {
   static const char *const names[] = {[WOK_TRAIN] = WOK__DATA_TRAIN, [WOK_VALID] = WOK__DATA_VALID};
-  p->ids = wok__malloc(WOK__DOCUMENTS_PIECE * (int64_t)sizeof *p->ids); /* no piece gives more ids than it has bytes */
+  p->ids = wok__malloc(WOK__DOCUMENTS_PIECE *
+                       (int64_t)sizeof *p->ids); /* no piece gives more ids than it has bytes */
   if (!p->ids) return wok__nomem(p->c, WOK__DOCUMENTS_PIECE * (int64_t)sizeof *p->ids);
   for (int i = 0; i < 2; i++) {
     char *path = wok__pack_dir_file(&p->dir, names[i]);
     if (!path) return wok__nomem(p->c, 0);
-    WOK__TRY(wok__shard_create(p->c, &p->shard[i], path, p->dir.made, wok_tokenizer_size(p->tokenizer), wok_tokenizer_hash(p->tokenizer), 0));
+    WOK__TRY(wok__shard_create(p->c, &p->shard[i], path, p->dir.made, wok_tokenizer_size(p->tokenizer),
+                               wok_tokenizer_hash(p->tokenizer), 0));
   }
   WOK__TRY(read_through(p, encode_text, encode_end));
   wok_split_info *of[] = {[WOK_TRAIN] = &info->train, [WOK_VALID] = &info->valid};
@@ -246,15 +253,16 @@ static json_t *any_string(const char *z) {
 static json_t *hex(uint64_t v) { return json_sprintf("%016llx", (unsigned long long)v); }
 
 static json_t *split_json(const wok_split_info *i) {
-  return json_pack("{s:I, s:I, s:I, s:I}", "documents", (json_int_t)i->documents, "tokens", (json_int_t)i->tokens, "bytes",
-                   (json_int_t)i->bytes, "chars", (json_int_t)i->chars);
+  return json_pack("{s:I, s:I, s:I, s:I}", "documents", (json_int_t)i->documents, "tokens",
+                   (json_int_t)i->tokens, "bytes", (json_int_t)i->bytes, "chars", (json_int_t)i->chars);
 }
 
 static json_t *sources_json(const pack *p) {
   json_t *list = json_array();
   for (int i = 0; list && i < p->nsources; i++) {
     const wok__source *s = &p->sources[i];
-    json_t *one = json_pack("{s:o, s:I, s:o}", "name", any_string(s->name), "bytes", (json_int_t)s->bytes, "xxh64", hex(s->hash));
+    json_t *one = json_pack("{s:o, s:I, s:o}", "name", any_string(s->name), "bytes", (json_int_t)s->bytes,
+                            "xxh64", hex(s->hash));
     if (json_array_append_new(list, one) == 0) continue;
     json_decref(list);
     return NULL;
@@ -264,25 +272,26 @@ static json_t *sources_json(const pack *p) {
 
 static json_t *options_json(const pack *p) {
   static const char *const kinds[] = {"file", "line", "blank", "sep"};
-  return json_pack("{s:o, s:s, s:s?, s:f, s:s, s:I, s:b, s:o}",                                            //
-                   "tokenizer", any_string(p->o->tokenizer ? p->o->tokenizer : "chars"),                     //
-                   "documents", kinds[p->o->documents],                                                      //
-                   "sep", p->o->documents == WOK_DOC_SEP ? p->o->sep : NULL,                                 //
-                   "hold_out_percent", p->percent,                                                           //
-                   "held_out", p->held == 0 ? "nothing" : p->by_documents ? "documents" : "end",             //
-                   "min_count", (json_int_t)p->min_count,                                                    //
-                   "strip_ansi", p->o->strip_ansi,                                                           //
+  const char *held = p->by_documents ? "documents" : "end";
+  return json_pack("{s:o, s:s, s:s?, s:f, s:s, s:I, s:b, s:o}",                          //
+                   "tokenizer", any_string(p->o->tokenizer ? p->o->tokenizer : "chars"), //
+                   "documents", kinds[p->o->documents],                                  //
+                   "sep", p->o->documents == WOK_DOC_SEP ? p->o->sep : NULL,             //
+                   "hold_out_percent", p->percent,                                       //
+                   "held_out", p->held ? held : "nothing",                               //
+                   "min_count", (json_int_t)p->min_count,                                //
+                   "strip_ansi", p->o->strip_ansi,                                       //
                    "seed", json_sprintf("%llu", (unsigned long long)p->o->seed));
 }
 
 static wok_status write_json(pack *p, const wok_pack_info *info) {
   char *path = wok__pack_dir_file(&p->dir, WOK__DATA_JSON);
-  json_t *root = json_pack("{s:s, s:i, s:s, s:o, s:I, s:o, s:o, s:o, s:o}",                                  //
-                           "format", WOK__DATA_FORMAT, "version", WOK__DATA_VERSION,                         //
-                           "tokenizer", wok_tokenizer_kind(p->tokenizer),                                    //
-                           "tokenizer_hash", hex(wok_tokenizer_hash(p->tokenizer)),                          //
-                           "vocab_size", (json_int_t)info->vocab_size,                                       //
-                           "train", split_json(&info->train), "valid", split_json(&info->valid),             //
+  json_t *root = json_pack("{s:s, s:i, s:s, s:o, s:I, s:o, s:o, s:o, s:o}",                      //
+                           "format", WOK__DATA_FORMAT, "version", WOK__DATA_VERSION,             //
+                           "tokenizer", wok_tokenizer_kind(p->tokenizer),                        //
+                           "tokenizer_hash", hex(wok_tokenizer_hash(p->tokenizer)),              //
+                           "vocab_size", (json_int_t)info->vocab_size,                           //
+                           "train", split_json(&info->train), "valid", split_json(&info->valid), //
                            "options", options_json(p), "sources", sources_json(p));
   wok_status s = root && path ? wok__json_write(p->c, root, path) : wok__nomem(p->c, 0);
   json_decref(root);
@@ -301,17 +310,22 @@ static wok_status check_options(wok_ctx *c, const char *const *files, int nfiles
   int standard = 0;
   for (int i = 0; i < nfiles; i++) standard += strcmp(files[i], "-") == 0;
   if (standard > 1) return wok__fail(c, WOK_INVALID, "standard input (-) can be read only once");
-  if ((unsigned)o->documents > WOK_DOC_SEP) return wok__fail(c, WOK_INVALID, "documents: no such way to tell them apart");
+  if ((unsigned)o->documents > WOK_DOC_SEP)
+    return wok__fail(c, WOK_INVALID, "documents: no such way to tell them apart");
   if (o->documents == WOK_DOC_SEP && (!o->sep || !*o->sep))
     return wok__fail(c, WOK_INVALID, "documents are told apart by a separating line, but none was given");
   if (o->documents == WOK_DOC_SEP) {
     int cut;
     int64_t n = (int64_t)strlen(o->sep);
-    if (n > MOST_SEPARATOR || strpbrk(o->sep, "\r\n") || wok__utf8_valid((const uint8_t *)o->sep, n, &cut) < n)
-      return wok__fail(c, WOK_INVALID, "the separator must be one line of UTF-8 of at most %d bytes", (int)MOST_SEPARATOR);
+    if (n > MOST_SEPARATOR || strpbrk(o->sep, "\r\n") ||
+        wok__utf8_valid((const uint8_t *)o->sep, n, &cut) < n)
+      return wok__fail(c, WOK_INVALID, "the separator must be one line of UTF-8 of at most %d bytes",
+                       (int)MOST_SEPARATOR);
   }
-  if (!(o->hold_out < 100)) return wok__fail(c, WOK_INVALID, "hold_out is a percentage below 100, not %g", o->hold_out);
-  if (o->min_count < 0) return wok__fail(c, WOK_INVALID, "min_count must be at least 1, not %lld", (long long)o->min_count);
+  if (!(o->hold_out < 100))
+    return wok__fail(c, WOK_INVALID, "hold_out is a percentage below 100, not %g", o->hold_out);
+  if (o->min_count < 0)
+    return wok__fail(c, WOK_INVALID, "min_count must be at least 1, not %lld", (long long)o->min_count);
   return WOK_OK;
 }
 
@@ -338,7 +352,8 @@ static wok_status run(pack *p, const char *const *files, int nfiles, const char 
   WOK__TRY(choose_tokenizer(p));
   WOK__TRY(wok__pack_dir_begin(p->c, &p->dir, dir));
   WOK__TRY(prepare_sources(p, files, nfiles));
-  p->how = (wok__documents_opts){p->o->documents, p->o->sep, p->o->strip_ansi, !p->tokenizer || wok__tokenizer_has_chars(p->tokenizer)};
+  p->how = (wok__documents_opts){p->o->documents, p->o->sep, p->o->strip_ansi,
+                                 !p->tokenizer || wok__tokenizer_has_chars(p->tokenizer)};
   WOK__TRY(count_documents(p));
   WOK__TRY(build_vocabulary(p));
   WOK__TRY(encode(p, info));
@@ -348,7 +363,8 @@ static wok_status run(pack *p, const char *const *files, int nfiles, const char 
   return wok__pack_dir_commit(&p->dir);
 }
 
-wok_status wok_pack(wok_ctx *c, const char *const *files, int nfiles, const char *dir, const wok_pack_opts *o, wok_pack_info *info) {
+wok_status wok_pack(wok_ctx *c, const char *const *files, int nfiles, const char *dir, const wok_pack_opts *o,
+                    wok_pack_info *info) {
   static const wok_pack_opts defaults;
   wok_pack_info made = {0};
   if (!o) o = &defaults;

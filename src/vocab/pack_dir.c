@@ -6,7 +6,8 @@
 #include "base/json.h"
 #include "vocab/pack_dir.h"
 
-static const char *const names[] = {WOK__DATA_TRAIN, WOK__DATA_VALID, WOK__DATA_TOKENIZER, WOK__DATA_JSON, ".lock"};
+static const char *const names[] = {WOK__DATA_TRAIN, WOK__DATA_VALID, WOK__DATA_TOKENIZER, WOK__DATA_JSON,
+                                    ".lock"};
 
 static bool ours(const char *name) {
   for (int64_t i = 0; i < WOK__COUNT(names); i++)
@@ -34,11 +35,15 @@ static wok_status check_place(wok__pack_dir *d, const char *dir) {
   char *json = wok__path_join(d->arena, dir, WOK__DATA_JSON);
   if (!json) return wok__nomem(d->c, 0);
   if (!says_so(d->c, json))
-    return wok__fail(d->c, WOK_MISMATCH, "%s is not empty and was not made by wok pack: choose another directory or empty it", dir);
+    return wok__fail(d->c, WOK_MISMATCH,
+                     "%s is not empty and was not made by wok pack: choose another directory or empty it",
+                     dir);
   for (int64_t i = 0; i < n; i++)
     if (!ours(list[i]))
-      return wok__fail(d->c, WOK_MISMATCH, "%s holds %s, which was not made by wok pack: choose another directory or move it away", dir,
-                       list[i]);
+      return wok__fail(
+          d->c, WOK_MISMATCH,
+          "%s holds %s, which was not made by wok pack: choose another directory or move it away", dir,
+          list[i]);
   wok__fail_clear(d->c);
   return WOK_OK;
 }
@@ -74,7 +79,9 @@ wok_status wok__pack_dir_begin(wok_ctx *c, wok__pack_dir *d, const char *dir) {
   return make(d);
 }
 
-char *wok__pack_dir_file(wok__pack_dir *d, const char *name) { return wok__path_join(d->arena, d->made, name); }
+char *wok__pack_dir_file(wok__pack_dir *d, const char *name) {
+  return wok__path_join(d->arena, d->made, name);
+}
 
 wok_status wok__pack_dir_commit(wok__pack_dir *d) {
   WOK__TRY(check_place(d, d->final)); /* packing takes long: somebody may have put something there */

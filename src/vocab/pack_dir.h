@@ -13,8 +13,8 @@ enum { WOK__DATA_VERSION = 1, WOK__DATA_JSON_MOST = 256 << 20 };
 typedef struct wok__pack_dir {
   wok_ctx *c;
   wok__arena *arena;
-  const char *final;   /* where it shall be; links resolved */
-  const char *beside;  /* holds the lock, and what is being made in `made` */
+  const char *final;  /* where it shall be; links resolved */
+  const char *beside; /* holds the lock, and what is being made in `made` */
   const char *made;
   wok__lock lock;
 } wok__pack_dir;

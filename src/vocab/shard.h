@@ -64,12 +64,13 @@ wok_status wok__shard_verify(wok__shard *s); /* every block, every id */
 /* ---- writing ---- */
 typedef struct wok__shard_writer wok__shard_writer;
 /* dir: for a temporary file; block_bytes 0: the usual. */
-wok_status wok__shard_create(wok_ctx *c, wok__shard_writer **w, const char *path, const char *dir, int64_t vocab_size,
-                             uint64_t tokenizer_hash, int64_t block_bytes);
+wok_status wok__shard_create(wok_ctx *c, wok__shard_writer **w, const char *path, const char *dir,
+                             int64_t vocab_size, uint64_t tokenizer_hash, int64_t block_bytes);
 wok_status wok__shard_add(wok__shard_writer *w, const int32_t *ids, int64_t n);
 wok_status wok__shard_end_document(wok__shard_writer *w); /* after its end mark was added */
 /* Writes what is left and commits; frees w, also on failure. */
-wok_status wok__shard_finish(wok__shard_writer *w, int64_t text_bytes, int64_t text_chars, wok_split_info *info);
+wok_status wok__shard_finish(wok__shard_writer *w, int64_t text_bytes, int64_t text_chars,
+                             wok_split_info *info);
 void wok__shard_abort(wok__shard_writer *w); /* NULL is allowed */
 
 #endif

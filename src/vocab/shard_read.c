@@ -22,15 +22,18 @@ static wok_status damaged(const wok__shard *s, const char *what) {
 /* ---- the header ---- */
 
 static wok_status read_header(wok__shard *s, int64_t n) {
-  if (n < 8 || memcmp(s->p, WOK__SHARD_MAGIC, 8) != 0) return wok__fail(s->c, WOK_FORMAT, "%s: is not a token shard", s->where);
+  if (n < 8 || memcmp(s->p, WOK__SHARD_MAGIC, 8) != 0)
+    return wok__fail(s->c, WOK_FORMAT, "%s: is not a token shard", s->where);
   if (n < WOK__SHARD_HEADER) return damaged(s, "it ends within its header");
 #define LOAD(name, offset, bytes) s->h.name = wok__le_load(s->p + (offset), bytes);
   WOK__SHARD_HEADER_TABLE(LOAD)
 #undef LOAD
   if (s->h.version != WOK__SHARD_VERSION)
-    return wok__fail(s->c, WOK_UNSUPPORTED, "%s: version %llu of the shard format is not known to this version", s->where,
+    return wok__fail(s->c, WOK_UNSUPPORTED,
+                     "%s: version %llu of the shard format is not known to this version", s->where,
                      (unsigned long long)s->h.version);
-  if (wok__hash64(s->p, WOK__SHARD_HASHED, 0) != s->h.header_hash) return damaged(s, "the checksum of its header is wrong");
+  if (wok__hash64(s->p, WOK__SHARD_HASHED, 0) != s->h.header_hash)
+    return damaged(s, "the checksum of its header is wrong");
   for (int i = WOK__SHARD_RESERVED; i < WOK__SHARD_HASHED; i++)
     if (s->p[i]) return damaged(s, "reserved bytes of its header are not zero");
   return WOK_OK;
@@ -47,13 +50,16 @@ static wok_status check_header(wok__shard *s, int64_t n) {
     return damaged(s, "its counts contradict each other");
   wok__shard_header want = *h;
   if (!wok__shard_layout(&want)) return damaged(s, "impossible counts");
-  if (want.tokens_at != h->tokens_at || want.ends_at != h->ends_at || want.sums_at != h->sums_at || want.file_bytes != h->file_bytes)
+  if (want.tokens_at != h->tokens_at || want.ends_at != h->ends_at || want.sums_at != h->sums_at ||
+      want.file_bytes != h->file_bytes)
     return damaged(s, "its sections are not where its counts put them");
   if ((int64_t)h->file_bytes != n)
-    return wok__fail(s->c, WOK_CORRUPT, "%s: the file has %lld bytes, its header says %lld: %s", s->where, (long long)n,
-                     (long long)h->file_bytes, n < (int64_t)h->file_bytes ? "it is cut off" : "something was added to it");
+    return wok__fail(s->c, WOK_CORRUPT, "%s: the file has %lld bytes, its header says %lld: %s", s->where,
+                     (long long)n, (long long)h->file_bytes,
+                     n < (int64_t)h->file_bytes ? "it is cut off" : "something was added to it");
   s->blocks = (int64_t)(h->file_bytes - h->sums_at) / 8;
-  if (wok__hash64(s->p + h->sums_at, 8 * s->blocks, 0) != h->sums_hash) return damaged(s, "the checksum of its checksums is wrong");
+  if (wok__hash64(s->p + h->sums_at, 8 * s->blocks, 0) != h->sums_hash)
+    return damaged(s, "the checksum of its checksums is wrong");
   return WOK_OK;
 }
 
@@ -67,8 +73,9 @@ static wok_status check_blocks(wok__shard *s, int64_t from, int64_t to) {
     if (s->seen[b / 8] & 1u << b % 8) continue;
     int64_t begin = WOK__SHARD_HEADER + b * size, end = WOK__MIN(begin + size, (int64_t)s->h.sums_at);
     if (wok__hash64(s->p + begin, end - begin, 0) != wok__le_load(s->p + s->h.sums_at + 8 * b, 8))
-      return wok__fail(s->c, WOK_CORRUPT, "%s: block %lld of %lld is damaged (bytes %lld to %lld): pack the corpus again", s->where,
-                       (long long)b, (long long)s->blocks, (long long)begin, (long long)(end - 1));
+      return wok__fail(s->c, WOK_CORRUPT,
+                       "%s: block %lld of %lld is damaged (bytes %lld to %lld): pack the corpus again",
+                       s->where, (long long)b, (long long)s->blocks, (long long)begin, (long long)(end - 1));
     s->seen[b / 8] = (uint8_t)(s->seen[b / 8] | 1u << b % 8);
   }
   return WOK_OK;
@@ -85,8 +92,11 @@ static wok_status check_ends(wok__shard *s) {
   for (int64_t i = 0; i < documents; i++) {
     uint64_t end = end_of(s, i);
     if (end <= before || end > s->h.tokens)
-      return wok__fail(s->c, WOK_CORRUPT, "%s: document %lld ends at token %llu, the one before it at %llu, the last at %llu: pack the corpus again",
-                       s->where, (long long)i, (unsigned long long)end, (unsigned long long)before, (unsigned long long)s->h.tokens);
+      return wok__fail(s->c, WOK_CORRUPT,
+                       "%s: document %lld ends at token %llu, the one before it at %llu, the last at %llu: "
+                       "pack the corpus again",
+                       s->where, (long long)i, (unsigned long long)end, (unsigned long long)before,
+                       (unsigned long long)s->h.tokens);
     before = end;
   }
   return before == s->h.tokens ? WOK_OK : damaged(s, "tokens after the last document");
@@ -115,8 +125,10 @@ wok_status wok__shard_parse(wok_ctx *c, wok__shard **out, const void *p, int64_t
   s->c = c;
   s->p = p;
   wok_status st = open_all(s, n);
-  if (st) wok__shard_close(s);
-  else *out = s;
+  if (st)
+    wok__shard_close(s);
+  else
+    *out = s;
   return st;
 }
 
@@ -125,8 +137,10 @@ wok_status wok__shard_open(wok_ctx *c, wok__shard **s, const char *path) {
   wok__map_file map;
   WOK__TRY(wok__mmap_open(c, &map, path));
   wok_status st = wok__shard_parse(c, s, map.p, map.size, path);
-  if (st) wok__mmap_close(&map);
-  else (*s)->map = map;
+  if (st)
+    wok__mmap_close(&map);
+  else
+    (*s)->map = map;
   return st;
 }
 
@@ -141,14 +155,16 @@ void wok__shard_close(wok__shard *s) {
 const wok__shard_header *wok__shard_head(const wok__shard *s) { return &s->h; }
 
 void wok__shard_info(const wok__shard *s, wok_split_info *info) {
-  *info = (wok_split_info){(int64_t)s->h.documents, (int64_t)s->h.tokens, (int64_t)s->h.text_bytes, (int64_t)s->h.text_chars};
+  *info = (wok_split_info){(int64_t)s->h.documents, (int64_t)s->h.tokens, (int64_t)s->h.text_bytes,
+                           (int64_t)s->h.text_chars};
 }
 
 /* ---- use ---- */
 
 wok_status wok__shard_document(const wok__shard *s, int64_t i, int64_t *begin, int64_t *end) {
   if (i < 0 || i >= (int64_t)s->h.documents)
-    return wok__fail(s->c, WOK_INVALID, "%s: there is no document %lld among %lld", s->where, (long long)i, (long long)s->h.documents);
+    return wok__fail(s->c, WOK_INVALID, "%s: there is no document %lld among %lld", s->where, (long long)i,
+                     (long long)s->h.documents);
   *begin = i ? (int64_t)end_of(s, i - 1) : 0;
   *end = (int64_t)end_of(s, i);
   return WOK_OK;
@@ -156,8 +172,8 @@ wok_status wok__shard_document(const wok__shard *s, int64_t i, int64_t *begin, i
 
 wok_status wok__shard_read(wok__shard *s, int64_t at, int64_t n, int32_t *ids) {
   if (at < 0 || n < 0 || at > (int64_t)s->h.tokens || n > (int64_t)s->h.tokens - at)
-    return wok__fail(s->c, WOK_INVALID, "%s: %lld tokens from number %lld on are asked for, there are %lld", s->where, (long long)n,
-                     (long long)at, (long long)s->h.tokens);
+    return wok__fail(s->c, WOK_INVALID, "%s: %lld tokens from number %lld on are asked for, there are %lld",
+                     s->where, (long long)n, (long long)at, (long long)s->h.tokens);
   int64_t size = (int64_t)s->h.id_bytes, from = (int64_t)s->h.tokens_at + at * size;
   WOK__TRY(check_blocks(s, from, from + n * size));
   const uint8_t *p = s->p + from;
@@ -168,8 +184,10 @@ wok_status wok__shard_read(wok__shard *s, int64_t at, int64_t n, int32_t *ids) {
     ids[i] = (int32_t)id;
   }
   if (largest < s->h.vocab_size || n == 0) return WOK_OK;
-  return wok__fail(s->c, WOK_CORRUPT, "%s: token id %lu in tokens %lld to %lld, but the vocabulary has %llu: pack the corpus again", s->where,
-                   (unsigned long)largest, (long long)at, (long long)(at + n - 1), (unsigned long long)s->h.vocab_size);
+  return wok__fail(
+      s->c, WOK_CORRUPT,
+      "%s: token id %lu in tokens %lld to %lld, but the vocabulary has %llu: pack the corpus again", s->where,
+      (unsigned long)largest, (long long)at, (long long)(at + n - 1), (unsigned long long)s->h.vocab_size);
 }
 
 wok_status wok__shard_verify(wok__shard *s) {

@@ -10,9 +10,9 @@ struct wok__shard_writer {
   wok__writer *file;
   wok__spool *ends;
   wok__shard_header h;
-  wok__hasher block;    /* of the block being written */
+  wok__hasher block; /* of the block being written */
   int64_t block_fill;
-  uint8_t *sums;        /* of the blocks written, as in the file */
+  uint8_t *sums; /* of the blocks written, as in the file */
   int64_t nsums, cap;
 };
 
@@ -22,7 +22,9 @@ bool wok__shard_layout(wok__shard_header *h) {
   int64_t tokens, ends, blocks, end;
   h->tokens_at = WOK__SHARD_HEADER;
   if (h->tokens >> 56 || h->documents > h->tokens) return false;
-  if (!wok__mul((int64_t)h->tokens, (int64_t)h->id_bytes, &tokens) || !wok__mul((int64_t)h->documents, 8, &ends)) return false;
+  if (!wok__mul((int64_t)h->tokens, (int64_t)h->id_bytes, &tokens) ||
+      !wok__mul((int64_t)h->documents, 8, &ends))
+    return false;
   h->ends_at = (uint64_t)(WOK__SHARD_HEADER + aligned(tokens));
   if (!wok__add((int64_t)h->ends_at, aligned(ends), &end)) return false;
   h->sums_at = (uint64_t)end;
@@ -31,8 +33,8 @@ bool wok__shard_layout(wok__shard_header *h) {
   return h->file_bytes >> 62 == 0;
 }
 
-wok_status wok__shard_create(wok_ctx *c, wok__shard_writer **out, const char *path, const char *dir, int64_t vocab_size,
-                             uint64_t tokenizer_hash, int64_t block_bytes) {
+wok_status wok__shard_create(wok_ctx *c, wok__shard_writer **out, const char *path, const char *dir,
+                             int64_t vocab_size, uint64_t tokenizer_hash, int64_t block_bytes) {
   *out = NULL;
   wok__shard_writer *w = wok__calloc(1, (int64_t)sizeof *w);
   if (!w) return wok__nomem(c, (int64_t)sizeof *w);
@@ -47,8 +49,10 @@ wok_status wok__shard_create(wok_ctx *c, wok__shard_writer **out, const char *pa
   wok_status s = wok__writer_open(c, &w->file, path);
   if (s == WOK_OK) s = wok__spool_new(c, &w->ends, dir);
   if (s == WOK_OK) s = wok__writer_add(w->file, blank, (int64_t)sizeof blank);
-  if (s) wok__shard_abort(w);
-  else *out = w;
+  if (s)
+    wok__shard_abort(w);
+  else
+    *out = w;
   return s;
 }
 
@@ -138,7 +142,8 @@ static wok_status put_rest(wok__shard_writer *w) {
   return wok__writer_add(w->file, head, (int64_t)sizeof head);
 }
 
-wok_status wok__shard_finish(wok__shard_writer *w, int64_t text_bytes, int64_t text_chars, wok_split_info *info) {
+wok_status wok__shard_finish(wok__shard_writer *w, int64_t text_bytes, int64_t text_chars,
+                             wok_split_info *info) {
   w->h.text_bytes = (uint64_t)text_bytes;
   w->h.text_chars = (uint64_t)text_chars;
   wok_status s = put_rest(w);

@@ -85,7 +85,8 @@ void wok__spool_free(wok__spool *s) {
   wok__free(s);
 }
 
-wok_status wok__read_fully(wok_ctx *c, int fd, const char *name, int64_t offset, void *p, int64_t n, int64_t *got) {
+wok_status wok__read_fully(wok_ctx *c, int fd, const char *name, int64_t offset, void *p, int64_t n,
+                           int64_t *got) {
   *got = 0;
   while (*got < n) {
     uint8_t *to = (uint8_t *)p + *got;

@@ -13,6 +13,7 @@ wok_status wok__spool_read(wok__spool *s, int64_t offset, void *p, int64_t n, in
 void wok__spool_free(wok__spool *s); /* NULL is allowed */
 
 /* The same for any descriptor: reads until n bytes are there or the file ends. At an offset, or (-1) where it stands. */
-wok_status wok__read_fully(wok_ctx *c, int fd, const char *name, int64_t offset, void *p, int64_t n, int64_t *got);
+wok_status wok__read_fully(wok_ctx *c, int fd, const char *name, int64_t offset, void *p, int64_t n,
+                           int64_t *got);
 
 #endif

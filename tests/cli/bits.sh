@@ -8,7 +8,7 @@ words 300 3 >english
 verses 300 3 >chinese
 setup "$WOK" pack english chinese --documents line -o data
 options='--preset nano --set num_hidden_layers=2 --set hidden_size=48 --set num_attention_heads=3 --set max_position_embeddings=64
-  --batch 3 --seq 48 --dropout 0.1 --steps 200 --eval-every 50 --save-every 10 --keep 2 --quiet'
+  --batch 6 --seq 64 --dropout 0.1 --steps 200 --eval-every 50 --save-every 10 --keep 2 --quiet'
 
 compare_bits "$options" '2 3'
 done_testing

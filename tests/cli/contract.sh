@@ -40,10 +40,11 @@ part 'wrong usage: status 2 and one line'
 refused 2 "'cook'" 'wok --help' -- "$WOK" cook
 refused 2 "'cook'" 'wok --help' -- "$WOK" help cook
 refused 2 "''" -- "$WOK" ''
+refused 2 "'a b'" -- "$WOK" "$(printf 'a\nb')"
 for verb in $verbs; do
   refused 2 '--no-such' "wok $verb --help" -- "$WOK" "$verb" --no-such
   refused 2 '-Z' "wok $verb --help" -- "$WOK" "$verb" -Z
-  refused 2 --threads 'a number' "'many'" -- "$WOK" "$verb" --threads many
+  refused 2 --threads 'a whole number' "'many'" -- "$WOK" "$verb" --threads many
   refused 2 --threads 256 -- "$WOK" "$verb" --threads 1000
   refused 2 --threads 'needs a value' -- "$WOK" "$verb" --threads
   refused 2 --json 'no value' -- "$WOK" "$verb" --json=yes
@@ -59,6 +60,7 @@ refused 2 -o -- "$WOK" pretrain --data data
 refused 2 --data -- "$WOK" eval --model run
 refused 2 --model -- "$WOK" eval --data data
 refused 2 --model -- "$WOK" generate
+refused 2 'argument 1 is empty' -- "$WOK" pack '' -o data
 refused 2 --model -- "$WOK" logits --ids 1
 refused 2 --ids -- "$WOK" logits --model run
 refused 2 --ids "'1,x'" -- "$WOK" logits --model run --ids 1,x
@@ -146,17 +148,20 @@ parses out .path .kind .model_type .parameters .matmul_weights .vocab_size .hidd
 ran 0 "$WOK" inspect run --tensors --json
 parses out .tensors.0.name .tensors.0.role .tensors.0.shape .tensors.0.count .tensors.0.rms
 ran 0 "$WOK" inspect run --plan --json
-parses out .kind
+parses out .kind .plan
 ran 0 "$WOK" info --json
-parses out .version .cpu .isa .threads
-ran 0 "$WOK" bench train --arch gpt --preset nano --batch 1 --seq 32 --json
-parses out .tokens_per_s .gflops .gemm_gflops .utilisation .peak_bytes
-ran 0 "$WOK" bench generate --preset nano --json
-parses out
-ran 0 "$WOK" bench attention --json
-parses out
-ran 0 "$WOK" bench gemm --json
-parses out
+parses out .version .machine.cpu .machine.isa .machine.threads .machine.memory .gemm_gflops
+ran 0 "$WOK" bench train --arch gpt --preset nano --vocab 300 --batch 2 --seq 32 --reps 2 --json
+parses out .bench .machine.cpu .machine.load .tokens_per_s .gflops .gemm_gflops .utilisation .peak_bytes
+ran 0 "$WOK" bench generate --preset nano --prompt 8 --tokens 8 --reps 1 --json
+parses out .bench .machine.cpu .generate.prefill_tokens_per_s .generate.decode_tokens_per_s
+ran 0 "$WOK" bench attention --batch 1 --seq 32 --reps 1 --json
+parses out .bench .machine.cpu .attention.forward_gflops .attention.backward_gflops
+ran 0 "$WOK" bench gemm --m 64 --n 64 --k 64 --reps 2 --json
+parses out .bench .machine.cpu .gemm.0.m .gemm.0.gflops
+refused 2 "'cook'" 'gemm' -- "$WOK" bench cook
+refused 2 --m --n --k -- "$WOK" bench gemm --m 5 --quiet
+refused 1 bf16 f32 -- "$WOK" bench train --compute bf16 --preset nano
 
 part 'no progress and no notes where nobody watches and --quiet is given'
 # shellcheck disable=SC2086

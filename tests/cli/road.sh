@@ -52,7 +52,7 @@ same 'the model of the run and of its checkpoint' run/model.safetensors run/chec
 part 'a run is not overwritten unless asked'
 keep run data
 # shellcheck disable=SC2086
-refused 1 run --resume --overwrite -- "$WOK" pretrain --data data -o run $size --steps 40 --quiet
+refused 1 'run holds a run' 'step 40' resume overwrite -- "$WOK" pretrain --data data -o run $size --steps 40 --quiet
 kept
 # shellcheck disable=SC2086
 ran 0 "$WOK" pretrain --data data -o run $size --steps 20 --eval-every 20 --overwrite --json
@@ -169,9 +169,14 @@ holds out gpt2 '2 layers' 'hidden 64' parameters kernel embedding
 ran 0 "$WOK" inspect run --tensors
 holds out rms kernel gain
 ran 0 "$WOK" inspect run --plan --seq 32
-holds out peak
+holds out 'plan forward' 'memory:' 'largest values'
 ran 0 "$WOK" inspect run --dot graph.dot --seq 32
 holds graph.dot digraph
+ran 0 "$WOK" inspect run --dot - --seq 32
+same 'the graph on standard output' out graph.dot
+ran 0 "$WOK" inspect run --plan --seq 32 --json
+parses out .plan
+refused 1 200 128 positions -- "$WOK" inspect run --plan --seq 200
 ran 0 "$WOK" inspect run/checkpoint
 ran 0 "$WOK" inspect run/best
 

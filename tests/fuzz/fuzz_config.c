@@ -15,7 +15,8 @@ static char *text_of(wok_ctx *c, const wok_model_config *cfg) {
   json_t *j;
   wok__str s;
   wok__str_init(&s, 1 << 26);
-  need(wok__config_to_json(c, cfg, WOK_F32, NULL, &j) == WOK_OK && wok__json_text(c, j, &s, 0) == WOK_OK, "cannot be written");
+  need(wok__config_to_json(c, cfg, WOK_F32, NULL, &j) == WOK_OK && wok__json_text(c, j, &s, 0) == WOK_OK,
+       "cannot be written");
   json_decref(j);
   return s.p;
 }

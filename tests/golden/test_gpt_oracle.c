@@ -25,8 +25,8 @@ static const void *stored(const wok__st_file *f, const char *name, wok_dtype t, 
 static wok_model *in_double(wok_ctx *c, const wok_model *m) {
   wok_model *d;
   assert_int_equal(wok_model_new(c, &d, wok_model_get_config(m), WOK_F64, 1), WOK_OK);
-  assert_true(wok__convert(WOK_F32, wok_buffer_data(wok_model_buffer(m)), WOK_F64, wok_buffer_data(wok_model_buffer(d)),
-                           wok_model_param_count(m)));
+  assert_true(wok__convert(WOK_F32, wok_buffer_data(wok_model_buffer(m)), WOK_F64,
+                           wok_buffer_data(wok_model_buffer(d)), wok_model_param_count(m)));
   return d;
 }
 
@@ -39,8 +39,8 @@ static double *expected_grads(wok_ctx *c, const wok_model *m, const char *path) 
   return g;
 }
 
-static double compare(const model_run *r, const wok_model *m, double loss, const double *logits, const double *grads, double tolerance,
-                      const char *what) {
+static double compare(const model_run *r, const wok_model *m, double loss, const double *logits,
+                      const double *grads, double tolerance, const char *what) {
   double worst = relative_error(&r->loss, &loss, 1), e = relative_error(r->logits, logits, r->nlogits);
   if (worst > tolerance) fail_msg("%s: loss %.17g, not %.17g", what, r->loss, loss);
   if (e > tolerance) fail_msg("%s: logits are wrong by %g", what, e);
@@ -69,16 +69,28 @@ static void oracle(const char *name, const char *type) {
   double *grads = expected_grads(c, m, path);
   snprintf(path, sizeof path, CASES "%s/oracle.safetensors", name);
   assert_int_equal(wok__st_open(c, &f, path), WOK_OK);
-  const packed p = {.ids = stored(f, "ids", WOK_I32, &n), .pos = stored(f, "pos", WOK_I32, &n), .lo = stored(f, "lo", WOK_I32, &n),
-                    .hi = stored(f, "hi", WOK_I32, &n), .labels = stored(f, "labels", WOK_I32, &n), .n = 17};
+  const packed p = {.ids = stored(f, "ids", WOK_I32, &n),
+                    .pos = stored(f, "pos", WOK_I32, &n),
+                    .lo = stored(f, "lo", WOK_I32, &n),
+                    .hi = stored(f, "hi", WOK_I32, &n),
+                    .labels = stored(f, "labels", WOK_I32, &n),
+                    .n = 17};
   assert_int_equal(n, p.n);
   const double *logits = stored(f, "logits", WOK_F64, &nl), *loss = stored(f, "loss", WOK_F64, &one);
   wok_model *d = in_double(c, m);
-  const struct { const char *what; wok_model *m; double tolerance; bool reference; } runs[] = {
-      {"f64 reference", d, 1e-10, true}, {"f32 reference", m, 1e-5, true}, {"f64", d, 1e-10, false}, {"f32", m, 1e-5, false}};
+  const struct {
+    const char *what;
+    wok_model *m;
+    double tolerance;
+    bool reference;
+  } runs[] = {{"f64 reference", d, 1e-10, true},
+              {"f32 reference", m, 1e-5, true},
+              {"f64", d, 1e-10, false},
+              {"f32", m, 1e-5, false}};
   for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
     model_run r;
-    assert_true(model_run_new(&r, c, runs[i].m, &p, &(run_how){.reference = runs[i].reference, .grads = true}));
+    assert_true(
+        model_run_new(&r, c, runs[i].m, &p, &(run_how){.reference = runs[i].reference, .grads = true}));
     assert_true(model_run_go(&r, 0));
     assert_int_equal(r.nlogits, nl);
     double worst = compare(&r, runs[i].m, *loss, logits, grads, runs[i].tolerance, runs[i].what);
@@ -99,6 +111,7 @@ static void test_llama(void **state) { oracle("llama", "llama"); }
 static void test_own(void **state) { oracle("own", "wok-gpt"); }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_gpt2), cmocka_unit_test(test_llama), cmocka_unit_test(test_own)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_gpt2), cmocka_unit_test(test_llama),
+                                     cmocka_unit_test(test_own)};
   return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -148,6 +148,12 @@ absent() {
   done
 }
 
+# nothing_in DIR: absent or empty, but for a lock file
+nothing_in() {
+  checks=$((checks + 1))
+  [ -z "$(ls "$1" 2>/dev/null)" ] || fault "nothing in $1" "$(ls "$1" | tr '\n' ' ')"
+}
+
 # ---- JSON ----
 # flat FILE: one line for each value of a JSON text, as .key.0.key VALUE; strings keep their quotes. Fails when it is no JSON.
 flat() { awk -f "$WOK_SOURCE/tests/support/json.awk" "$1"; }

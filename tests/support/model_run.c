@@ -10,7 +10,8 @@ static bool fail(wok_ctx *c, const char *what) {
 }
 
 static void to_double(wok_dtype t, const void *src, double *dst, int64_t n) {
-  for (int64_t i = 0; i < n; i++) dst[i] = t == WOK_F64 ? ((const double *)src)[i] : (double)((const float *)src)[i];
+  for (int64_t i = 0; i < n; i++)
+    dst[i] = t == WOK_F64 ? ((const double *)src)[i] : (double)((const float *)src)[i];
 }
 
 double relative_error(const double *a, const double *b, int64_t n) {
@@ -38,7 +39,8 @@ static int compile(model_run *r, wok_val *loss, wok_val *logits) {
   results[1] = logits;
   for (int i = 0; i < n; i++) x[i] = wok_model_param_at(r->g, r->m, i);
   if (n) wok_grad(loss, x, n, results + 2);
-  wok_status st = wok_compile(r->c, &r->plan, results, n + 2, &(wok_plan_opts){.name = "test", .reference = r->how.reference});
+  wok_status st = wok_compile(r->c, &r->plan, results, n + 2,
+                              &(wok_plan_opts){.name = "test", .reference = r->how.reference});
   free(x);
   free(results);
   return st;
@@ -51,8 +53,11 @@ bool model_run_new(model_run *r, wok_ctx *c, wok_model *m, const packed *p, cons
   if (wok_graph_new(c, &r->g)) return fail(c, "graph");
   wok_graph *g = r->g;
   wok_shape s = WOK_SHAPE(p->n);
-  wok_batch b = {.ids = wok_input(g, "ids", WOK_I32, s), .pos = wok_input(g, "pos", WOK_I32, s),
-                 .lo = wok_input(g, "lo", WOK_I32, s), .hi = wok_input(g, "hi", WOK_I32, s), .training = how->training};
+  wok_batch b = {.ids = wok_input(g, "ids", WOK_I32, s),
+                 .pos = wok_input(g, "pos", WOK_I32, s),
+                 .lo = wok_input(g, "lo", WOK_I32, s),
+                 .hi = wok_input(g, "hi", WOK_I32, s),
+                 .training = how->training};
   wok_val *labels = wok_input(g, "labels", WOK_I32, s);
   wok_outputs o = wok_model_forward(g, m, &b);
   wok_val *loss = wok_scale(wok_sum(wok_xent(o.logits, labels)), 1.0 / (double)counted);

@@ -70,11 +70,12 @@ static inline unsigned char *scratch_get(const char *path, int64_t *n) {
 }
 
 /* The call fails with this status, and its message is one line that holds this. */
-static inline void scratch_fails(const wok_ctx *c, wok_status got, wok_status want, const char *part, const char *file, int line) {
+static inline void scratch_fails(const wok_ctx *c, wok_status got, wok_status want, const char *part,
+                                 const char *file, int line) {
   const char *m = wok_errmsg(c);
   if (got != want || !strstr(m, part) || strchr(m, '\n')) {
-    print_error("status %d (%s), message: %s\nwanted %d (%s) with: %s\n", (int)got, wok_strerror(got), m, (int)want, wok_strerror(want),
-                part);
+    print_error("status %d (%s), message: %s\nwanted %d (%s) with: %s\n", (int)got, wok_strerror(got), m,
+                (int)want, wok_strerror(want), part);
     _fail(file, line);
   }
 }

@@ -344,6 +344,136 @@ static void a_gradient_within_a_loss(void **state) {
   wok_plan_free(p);
 }
 
+/* ---- forward mode, Hessian products ---- */
+static void forward_mode_agrees_with_the_formula(void **state) {
+  (void)state;
+  wok_val *x = wok_input(g, "x", WOK_F64, WOK_SHAPE(3)), *v = wok_input(g, "v", WOK_F64, WOK_SHAPE(3));
+  wok_val *y = wok_mul(wok_sin(x), x), *dy, *hv;
+  wok_jvp(&y, 1, &x, &v, 1, &dy);
+  wok_hvp(wok_sum(wok_mul(y, wok_square(x))), &x, &v, 1, &hv);
+  double xs[] = {0.3, -1.1, 2}, vs[] = {1, -0.5, 0.25};
+  wok_plan *p = plan_of((wok_val *[]){dy, hv}, 2);
+  wok_plan_bind(p, x, xs);
+  wok_plan_bind(p, v, vs);
+  run(p);
+  for (int i = 0; i < 3; i++) {
+    double a = xs[i], j = (sin(a) + a * cos(a)) * vs[i];
+    /* d2/da2 of a^3 sin a */
+    double h = (6 * a * sin(a) + 6 * a * a * cos(a) - a * a * a * sin(a)) * vs[i];
+    double cj = ((const double *)wok_plan_data(p, 0))[i], ch = ((const double *)wok_plan_data(p, 1))[i];
+    if (fabs(cj - j) > 1e-13) fail_msg("jvp %d: expected %.15g, came %.15g", i, j, cj);
+    if (fabs(ch - h) > 1e-12) fail_msg("hvp %d: expected %.15g, came %.15g", i, h, ch);
+  }
+  wok_plan_free(p);
+}
+
+static wok_val *attend(wok_graph *h, wok_val *const *x, int n, void *ud) {
+  (void)n;
+  (void)ud;
+  int32_t lo[6] = {0}, hi[6];
+  for (int i = 0; i < 6; i++) hi[i] = i + 1;
+  wok_val *o = wok_attention(x[0], x[1], x[2], wok_const(h, WOK_I32, WOK_SHAPE(6), lo), wok_const(h, WOK_I32, WOK_SHAPE(6), hi), NULL);
+  return wok_sum(wok_square(wok_tanh(o)));
+}
+
+static wok_val *wrong_slope(wok_graph *h, wok_val *const *x, int n, void *ud) {
+  (void)h;
+  (void)n;
+  (void)ud;
+  /* x^2 whose gradient forgets a factor: part of it hides behind stop_grad */
+  return wok_sum(wok_mul(x[0], wok_stop_grad(x[0])));
+}
+
+static wok_val *kinked(wok_graph *h, wok_val *const *x, int n, void *ud) {
+  (void)h;
+  (void)n;
+  (void)ud;
+  return wok_sum(wok_activation(x[0], WOK_ACT_RELU));
+}
+
+static void gradcheck_finds_right_and_wrong(void **state) {
+  (void)state;
+  double q[24], k[24], v[24];
+  for (int i = 0; i < 24; i++) {
+    q[i] = sin(i);
+    k[i] = cos(3 * i);
+    v[i] = sin(2 * i + 1);
+  }
+  wok_shape s[3] = {WOK_SHAPE(6, 2, 2), WOK_SHAPE(6, 2, 2), WOK_SHAPE(6, 2, 2)};
+  const double *data[] = {q, k, v};
+  wok_check_result r;
+  wok_status (*const checks[])(wok_ctx *, wok_scalar_fn, void *, const wok_shape *, const double *const *, int, const wok_check_opts *,
+                               wok_check_result *) = {wok_gradcheck, wok_gradgradcheck};
+  for (int i = 0; i < 2; i++) {
+    wok_status e = checks[i](c, attend, NULL, s, data, 3, NULL, &r);
+    if (e) fail_msg("order %d: %s\n%s", i + 1, wok_errmsg(c), r.report);
+    assert_true(r.ok && r.checked == 24 && r.kinks == 0);
+    wok_text_free(r.report);
+  }
+  assert_int_equal(wok_gradcheck(c, wrong_slope, NULL, s, data, 1, NULL, &r), WOK_MISMATCH);
+  assert_false(r.ok);
+  assert_non_null(strstr(r.report, "x[0]: WRONG"));
+  wok_text_free(r.report);
+  double near[] = {1e-4, 1, -1};
+  const double *at[] = {near};
+  wok_shape three = WOK_SHAPE(3);
+  assert_int_equal(wok_gradcheck(c, kinked, NULL, &three, at, 1, &(wok_check_opts){.directions = 20}, &r), WOK_OK);
+  assert_true(r.kinks > 0 && r.kinks < r.checked);
+  wok_text_free(r.report);
+}
+
+/* ---- recomputed blocks ---- */
+static wok_val *weight;
+static wok_val *block(wok_graph *h, wok_val *const *x, int n, void *ud) {
+  (void)h;
+  (void)n;
+  (void)ud;
+  return wok_add(x[0], wok_dropout(wok_tanh(wok_linear(wok_tanh(wok_linear(x[0], weight, NULL)), weight, NULL)), 0.3, 0));
+}
+
+static void recomputed_blocks_keep_less_and_compute_the_same(void **state) {
+  (void)state;
+  enum { T = 4096, C = 32, LAYERS = 12 };
+  float *xs = calloc(T * C, sizeof *xs), *ws = calloc(C * C, sizeof *ws), *first = NULL;
+  for (int i = 0; i < T * C; i++) xs[i] = sinf((float)i);
+  for (int i = 0; i < C * C; i++) ws[i] = 0.2F * cosf((float)(7 * i));
+  int64_t bytes[2];
+  for (int k = 0; k < 2; k++) {
+    wok_graph *h;
+    assert_int_equal(wok_graph_new(c, &h), WOK_OK);
+    wok_val *x = wok_input(h, "x", WOK_F32, WOK_SHAPE(T, C)), *y = x, *dx[2];
+    weight = wok_input(h, "w", WOK_F32, WOK_SHAPE(C, C));
+    for (int i = 0; i < LAYERS; i++) y = k ? wok_recompute(h, block, &y, 1, NULL) : block(h, &y, 1, NULL);
+    wok_grad(wok_sum(wok_square(y)), (wok_val *[]){x, weight}, 2, dx);
+    wok_plan *p = plan_of(dx, 2);
+    wok_plan_bind(p, x, xs);
+    wok_plan_bind(p, weight, ws);
+    run(p);
+    bytes[k] = wok_plan_bytes(p);
+    if (!k) {
+      first = malloc(sizeof(float) * (T * C + C * C));
+      memcpy(first, wok_plan_data(p, 0), sizeof(float) * T * C);
+      memcpy(first + T * C, wok_plan_data(p, 1), sizeof(float) * C * C);
+    } else { /* the same kernels on the same numbers: the same bits; the weight all layers share is summed block by block */
+      assert_memory_equal(first, wok_plan_data(p, 0), sizeof(float) * T * C);
+      const float *dw = wok_plan_data(p, 1);
+      double big = 0, worst = 0;
+      for (int i = 0; i < C * C; i++) {
+        big = fmax(big, fabs((double)first[T * C + i]));
+        worst = fmax(worst, fabs((double)(first[T * C + i] - dw[i])));
+      }
+      if (worst > 1e-6 * big) fail_msg("expected the same gradient, differs by %g of %g", worst, big);
+    }
+    wok_plan_free(p);
+    wok_graph_free(h);
+  }
+  print_message("12 layers: %lld bytes kept, %lld with recomputation\n", (long long)bytes[0], (long long)bytes[1]);
+  assert_true(bytes[1] < bytes[0] * 6 / 10);
+  free(xs);
+  free(ws);
+  free(first);
+}
+
 static void a_long_chain_compiles_in_linear_time(void **state) {
   (void)state;
   double t[2];
@@ -403,6 +533,9 @@ int main(void) {
       TEST(gradients_nest),
       TEST(unused_inputs_have_zero_gradients_and_integers_none),
       TEST(a_gradient_within_a_loss),
+      TEST(forward_mode_agrees_with_the_formula),
+      TEST(gradcheck_finds_right_and_wrong),
+      TEST(recomputed_blocks_keep_less_and_compute_the_same),
       TEST(a_long_chain_compiles_in_linear_time),
       TEST(reports_and_dot),
   };

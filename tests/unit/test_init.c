@@ -14,7 +14,9 @@ static wok_ctx *context(int threads) {
   return c;
 }
 
-typedef struct moments { double mean, std, most, fourth; } moments;
+typedef struct moments {
+  double mean, std, most, fourth;
+} moments;
 static moments measure(const double *x, int64_t n) {
   moments m = {0, 0, 0, 0};
   for (int64_t i = 0; i < n; i++) {
@@ -49,7 +51,8 @@ static void test_quantile(void **state) {
   near(wok__normal_quantile(0.975), 1.959963984540054, 1e-14);
   for (double x = -8; x <= 8; x += 0.0625) {
     double p = 0.5 * erfc(-x / sqrt(2.0));
-    double lost = x > 0 ? 0x1p-53 / (exp(-0.5 * x * x) / 2.5066282746310002) : 0; /* p itself is rounded near 1 */
+    double lost =
+        x > 0 ? 0x1p-53 / (exp(-0.5 * x * x) / 2.5066282746310002) : 0; /* p itself is rounded near 1 */
     near(wok__normal_quantile(p), x, 1e-13 * (1 + fabs(x)) + lost);
   }
 }
@@ -70,7 +73,9 @@ static void draws(const wok__init *i, double std, double most, double fourth) {
   wok_ctx_free(c);
 }
 
-static void test_normal(void **state) { draws(&(wok__init){.dist = WOK__DIST_NORMAL, .value = 0.02}, 0.02, 0, 3); }
+static void test_normal(void **state) {
+  draws(&(wok__init){.dist = WOK__DIST_NORMAL, .value = 0.02}, 0.02, 0, 3);
+}
 static void test_uniform(void **state) {
   draws(&(wok__init){.dist = WOK__DIST_UNIFORM, .value = 2}, 2, 2 * sqrt(3.0), 1.8);
 }
@@ -79,10 +84,13 @@ static void test_truncated(void **state) {
   draws(&(wok__init){.dist = WOK__DIST_TRUNCATED, .value = 1, .nominal = true}, 0.8796256610, 2, 2.365537);
 }
 static void test_fans(void **state) {
-  const struct { wok__fan fan; double fans; } f[] = {
-      {WOK__FAN_IN, 3}, {WOK__FAN_OUT, 5}, {WOK__FAN_MEAN, 4}, {WOK__FAN_GEOMETRIC, sqrt(15.0)}};
+  const struct {
+    wok__fan fan;
+    double fans;
+  } f[] = {{WOK__FAN_IN, 3}, {WOK__FAN_OUT, 5}, {WOK__FAN_MEAN, 4}, {WOK__FAN_GEOMETRIC, sqrt(15.0)}};
   for (size_t i = 0; i < sizeof f / sizeof *f; i++)
-    draws(&(wok__init){.dist = WOK__DIST_NORMAL, .fan = f[i].fan, .value = sqrt(2.0)}, sqrt(2 / f[i].fans), 0, 3);
+    draws(&(wok__init){.dist = WOK__DIST_NORMAL, .fan = f[i].fan, .value = sqrt(2.0)}, sqrt(2 / f[i].fans), 0,
+          3);
 }
 
 static void test_same_numbers(void **state) {
@@ -95,7 +103,8 @@ static void test_same_numbers(void **state) {
     wok__init_fill(one, &i, 1, 1, 3, "layer.0/attn/qkv", WOK_F32, a, n);
     wok__init_fill(two, &i, 1, 1, 3, "layer.0/attn/qkv", WOK_F32, b, n);
     assert_memory_equal(a, b, (size_t)n * sizeof *a);
-    wok__init_fill(two, &i, 1, 1, 3, "layer.0/attn/qkv", WOK_F32, b, 1000); /* the beginning of a longer one */
+    wok__init_fill(two, &i, 1, 1, 3, "layer.0/attn/qkv", WOK_F32, b,
+                   1000); /* the beginning of a longer one */
     assert_memory_equal(a, b, 1000 * sizeof *a);
     wok__init_fill(one, &i, 1, 1, 3, "layer.0/attn/qkv", WOK_F64, d, n);
     for (int64_t k = 0; k < n; k++) assert_true(a[k] == (float)d[k]);
@@ -117,8 +126,8 @@ static void test_same_numbers(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_gain),      cmocka_unit_test(test_quantile), cmocka_unit_test(test_normal),
-      cmocka_unit_test(test_uniform),   cmocka_unit_test(test_truncated), cmocka_unit_test(test_fans),
+      cmocka_unit_test(test_gain),         cmocka_unit_test(test_quantile),  cmocka_unit_test(test_normal),
+      cmocka_unit_test(test_uniform),      cmocka_unit_test(test_truncated), cmocka_unit_test(test_fans),
       cmocka_unit_test(test_same_numbers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL) != 0;

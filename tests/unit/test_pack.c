@@ -18,7 +18,8 @@
 
 static const wok_pack_opts whole_bytes = {.tokenizer = "bytes", .hold_out = -1};
 
-static wok_status pack1(scratch *s, const char *file, const char *dir, const wok_pack_opts *o, wok_pack_info *info) {
+static wok_status pack1(scratch *s, const char *file, const char *dir, const wok_pack_opts *o,
+                        wok_pack_info *info) {
   return wok_pack(s->c, &file, 1, dir, o, info);
 }
 
@@ -69,7 +70,10 @@ static void documents(void **state) {
   } cases[] = {
       {WOK_DOC_FILE, NULL, false, "a\r\nb\n", "a\r\nb\n|"},
       {WOK_DOC_FILE, NULL, false, "\n\na\n\n", "\n\na\n\n|"},
-      {WOK_DOC_FILE, NULL, false, "\xef\xbb\xbf" "a", "a|"},
+      {WOK_DOC_FILE, NULL, false,
+       "\xef\xbb\xbf"
+       "a",
+       "a|"},
       {WOK_DOC_FILE, NULL, false, "a\xef\xbb\xbf", "a\xef\xbb\xbf|"},
       {WOK_DOC_FILE, NULL, false, "\xef\xbb\xbf\xef\xbb\xbf", "\xef\xbb\xbf|"},
       {WOK_DOC_LINE, NULL, false, "a\nbc\r\n\n\r\nd", "a|bc|d|"},
@@ -84,13 +88,19 @@ static void documents(void **state) {
       {WOK_DOC_SEP, "%", false, "a\n\n%\n\nb\n\n", "a\n|\nb\n|"},
       {WOK_DOC_SEP, "---", false, "--\n---\n----\n---\r\n-", "--|----|-|"},
       {WOK_DOC_SEP, "\xe3\x80\x8a", false, "\xe3\x80\x8b\n\xe3\x80\x8a\n\xe3\x80", "\xe3\x80\x8b|\xe3\x80|"},
-      {WOK_DOC_LINE, NULL, true, "\x1b[1;31mred\x1b[0m\n\x1b[m\n\x1b[2Jx\x1b\x1b[3my\x1b[31", "red|\x1b[2Jx\x1by\x1b[31|"},
+      {WOK_DOC_LINE, NULL, true, "\x1b[1;31mred\x1b[0m\n\x1b[m\n\x1b[2Jx\x1b\x1b[3my\x1b[31",
+       "red|\x1b[2Jx\x1by\x1b[31|"},
       {WOK_DOC_SEP, "%", true, "a\n\x1b[1m%\x1b[0m\nb", "a|b|"},
-      {WOK_DOC_LINE, NULL, true, "\x1b[;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;mx",
+      {WOK_DOC_LINE, NULL, true,
+       "\x1b[;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;mx",
        "\x1b[;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;mx|"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    wok_pack_opts o = {.tokenizer = "bytes", .hold_out = -1, .documents = cases[i].kind, .sep = cases[i].sep, .strip_ansi = cases[i].strip};
+    wok_pack_opts o = {.tokenizer = "bytes",
+                       .hold_out = -1,
+                       .documents = cases[i].kind,
+                       .sep = cases[i].sep,
+                       .strip_ansi = cases[i].strip};
     wok_data *d;
     assert_works(s->c, pack1(s, scratch_puts(s, "in", cases[i].text), scratch_at(s, "data"), &o, NULL));
     assert_works(s->c, wok_data_open(s->c, &d, scratch_at(s, "data")));
@@ -105,7 +115,8 @@ static void documents(void **state) {
 /* The same wherever the pieces of reading end: something tricky across every border. */
 static void borders(void **state) {
   scratch *s = *state;
-  static const char tail[] = "\xe9\x94\x85\n%\r\n%x\r\n\x1b[12m\xf0\x9f\x8d\xb3\r\r\n%\n\n\n%%\n%\n\xe9\x94\x85";
+  static const char tail[] =
+      "\xe9\x94\x85\n%\r\n%x\r\n\x1b[12m\xf0\x9f\x8d\xb3\r\r\n%\n\n\n%%\n%\n\xe9\x94\x85";
   static const char want[] = "\xe9\x94\x85|%x\n\xf0\x9f\x8d\xb3\r|\n\n%%|\xe9\x94\x85|";
   enum { TAIL = sizeof tail - 1 };
   char *text = malloc(WOK__DOCUMENTS_PIECE + 64);
@@ -115,7 +126,8 @@ static void borders(void **state) {
     memcpy(text + filler, tail, TAIL);
     const char *in = scratch_put(s, "in", text, filler + TAIL);
     /* chars: pieces must be whole characters; min_count 1: every one of them has a token */
-    const wok_pack_opts o = {.hold_out = -1, .min_count = 1, .documents = WOK_DOC_SEP, .sep = "%", .strip_ansi = true};
+    const wok_pack_opts o = {
+        .hold_out = -1, .min_count = 1, .documents = WOK_DOC_SEP, .sep = "%", .strip_ansi = true};
     wok_data *d;
     assert_works(s->c, pack1(s, in, scratch_at(s, "data"), &o, NULL));
     assert_works(s->c, wok_data_open(s->c, &d, scratch_at(s, "data")));
@@ -135,7 +147,11 @@ static void borders(void **state) {
 static void several_files(void **state) {
   scratch *s = *state;
   /* a file ends a document, even in the middle of a line */
-  const char *files[] = {scratch_puts(s, "1", "a\n%\nb"), scratch_puts(s, "2", "c\n"), scratch_puts(s, "3", ""), scratch_puts(s, "4", "\xef\xbb\xbf" "d")};
+  const char *files[] = {scratch_puts(s, "1", "a\n%\nb"), scratch_puts(s, "2", "c\n"),
+                         scratch_puts(s, "3", ""),
+                         scratch_puts(s, "4",
+                                      "\xef\xbb\xbf"
+                                      "d")};
   const wok_pack_opts o = {.tokenizer = "bytes", .hold_out = -1, .documents = WOK_DOC_SEP, .sep = "%"};
   wok_data *d;
   wok_pack_info info;
@@ -168,7 +184,9 @@ static void vocabulary(void **state) {
   wok_data *d;
   wok_pack_info info;
   /* b 3, newline 4, a and the pan 2 each (by code point), c and U+0000 too rare or not allowed */
-  static const char text[] = "b\xe9\x94\x85" "ab\n\n\n\nba\xe9\x94\x85" "c\0\0\0";
+  static const char text[] = "b\xe9\x94\x85"
+                             "ab\n\n\n\nba\xe9\x94\x85"
+                             "c\0\0\0";
   const wok_pack_opts o = {.hold_out = -1};
   assert_works(s->c, pack1(s, scratch_put(s, "in", text, sizeof text - 1), scratch_at(s, "data"), &o, &info));
   assert_works(s->c, wok_data_open(s->c, &d, scratch_at(s, "data")));
@@ -187,14 +205,16 @@ static void vocabulary(void **state) {
   int32_t ids[32];
   assert_works(s->c, wok_data_length(d, WOK_TRAIN, 0, &n));
   assert_works(s->c, wok_data_read(d, WOK_TRAIN, 0, 0, n, ids));
-  static const int32_t expect[] = {258, 260, 259, 258, 257, 257, 257, 257, 258, 259, 260, 1 + 'c', 1, 1, 1, 0};
+  static const int32_t expect[] = {258, 260, 259, 258,     257, 257, 257, 257,
+                                   258, 259, 260, 1 + 'c', 1,   1,   1,   0};
   assert_int_equal(n, 16);
   assert_memory_equal(ids, expect, sizeof expect);
   /* parts of a document */
   assert_works(s->c, wok_data_read(d, WOK_TRAIN, 0, 11, 2, ids));
   assert_int_equal(ids[0], 1 + 'c');
   assert_int_equal(ids[1], 1);
-  assert_fails(s->c, wok_data_read(d, WOK_TRAIN, 0, 11, 6, ids), WOK_INVALID, "document 0 has 16 tokens; 6 from number 11 on are asked for");
+  assert_fails(s->c, wok_data_read(d, WOK_TRAIN, 0, 11, 6, ids), WOK_INVALID,
+               "document 0 has 16 tokens; 6 from number 11 on are asked for");
   assert_fails(s->c, wok_data_read(d, WOK_TRAIN, 0, -1, 1, ids), WOK_INVALID, "from number -1 on");
   assert_fails(s->c, wok_data_read(d, WOK_TRAIN, 0, 0, -1, ids), WOK_INVALID, "-1 from");
   assert_fails(s->c, wok_data_read(d, WOK_TRAIN, 1, 0, 1, ids), WOK_INVALID, "no document 1 among 1");
@@ -235,7 +255,9 @@ static void given_tokenizer(void **state) {
   assert_works(s->c, wok__tokenizer_new(s->c, &t, chars, 2));
   assert_works(s->c, wok_tokenizer_save(t, scratch_at(s, "tokenizer.json")));
   wok_pack_opts o = {.hold_out = -1, .tokenizer = scratch_at(s, "tokenizer.json")};
-  const char *in = scratch_puts(s, "in", "a\xe9\x94\x85" "b");
+  const char *in = scratch_puts(s, "in",
+                                "a\xe9\x94\x85"
+                                "b");
   assert_works(s->c, pack1(s, in, scratch_at(s, "data"), &o, &info));
   assert_int_equal(info.vocab_size, 259);
   assert_works(s->c, wok_data_open(s->c, &d, scratch_at(s, "data")));
@@ -250,7 +272,8 @@ static void given_tokenizer(void **state) {
   assert_fails(s->c, pack1(s, in, scratch_at(s, "data"), &o, &info), WOK_NOTFOUND, "nothing");
   /* as strict about UTF-8 as "chars" */
   o.tokenizer = scratch_at(s, "tokenizer.json");
-  assert_fails(s->c, pack1(s, scratch_puts(s, "bad", "a\xff"), scratch_at(s, "data"), &o, &info), WOK_FORMAT, "bad: not UTF-8 at byte 1");
+  assert_fails(s->c, pack1(s, scratch_puts(s, "bad", "a\xff"), scratch_at(s, "data"), &o, &info), WOK_FORMAT,
+               "bad: not UTF-8 at byte 1");
   wok_tokenizer_free(t);
 }
 
@@ -265,7 +288,8 @@ static void lines_file(scratch *s, const char *name, int n) {
 /* Which of n numbered lines went to the held-out part. */
 static int64_t held_lines(scratch *s, int n, double percent, uint64_t seed, bool *held) {
   wok_data *d;
-  const wok_pack_opts o = {.tokenizer = "bytes", .documents = WOK_DOC_LINE, .hold_out = percent, .seed = seed};
+  const wok_pack_opts o = {
+      .tokenizer = "bytes", .documents = WOK_DOC_LINE, .hold_out = percent, .seed = seed};
   lines_file(s, "lines", n);
   assert_works(s->c, pack1(s, scratch_at(s, "lines"), scratch_at(s, "data"), &o, NULL));
   assert_works(s->c, wok_data_open(s->c, &d, scratch_at(s, "data")));
@@ -311,7 +335,10 @@ static void hold_out_documents(void **state) {
 /* Few documents: the last characters. Both parts together are the text. */
 static void hold_out_end(void **state) {
   scratch *s = *state;
-  static const char *const texts[] = {"\xe9\x94\x85" "a\xe9\x94\x85" "b\xf0\x9f\x8d\xb3", "cdefghij", "k", "lmnopqrst"}; /* 5 8 1 9 characters */
+  static const char *const texts[] = {"\xe9\x94\x85"
+                                      "a\xe9\x94\x85"
+                                      "b\xf0\x9f\x8d\xb3",
+                                      "cdefghij", "k", "lmnopqrst"}; /* 5 8 1 9 characters */
   for (int held = 1; held < 23; held++) {
     const char *files[4];
     for (int i = 0; i < 4; i++) files[i] = scratch_puts(s, (char[]){(char)('0' + i), 0}, texts[i]);
@@ -354,7 +381,8 @@ static void same_bytes_again(void **state) {
   scratch *s = *state;
   lines_file(s, "lines", 500);
   const char *file = scratch_at(s, "lines");
-  const wok_pack_opts o = {.documents = WOK_DOC_LINE, .seed = 9}, other = {.documents = WOK_DOC_LINE, .seed = 10};
+  const wok_pack_opts o = {.documents = WOK_DOC_LINE, .seed = 9},
+                      other = {.documents = WOK_DOC_LINE, .seed = 10};
   uint64_t hash[3];
   wok_data *d;
   assert_works(s->c, pack1(s, file, scratch_at(s, "a"), &o, NULL));
@@ -422,7 +450,8 @@ static void pipes(void **state) {
   }
   assert_true(hash[0] == hash[1] && hash[0] == hash[2]);
   free(text);
-  assert_fails(s->c, wok_pack(s->c, (const char *[]){"-", "-"}, 2, scratch_at(s, "c"), &o, NULL), WOK_INVALID, "read only once");
+  assert_fails(s->c, wok_pack(s->c, (const char *[]){"-", "-"}, 2, scratch_at(s, "c"), &o, NULL), WOK_INVALID,
+               "read only once");
 }
 
 static wok_status ignore_text(void *ud, const uint8_t *p, int64_t n) { return WOK_OK; }
@@ -441,7 +470,8 @@ static void changed_between_readings(void **state) {
     assert_works(s->c, wok__source_prepare(s->c, &src, path, s->dir));
     for (int k = 0; k < 2; k++) assert_works(s->c, wok__documents_read(s->c, &src, 1, &o, &sink, &task));
     scratch_puts(s, "in", later[i]);
-    assert_fails(s->c, wok__documents_read(s->c, &src, 1, &o, &sink, &task), WOK_MISMATCH, "in: was changed while it was being read");
+    assert_fails(s->c, wok__documents_read(s->c, &src, 1, &o, &sink, &task), WOK_MISMATCH,
+                 "in: was changed while it was being read");
     wok__source_done(&src);
   }
 }
@@ -464,17 +494,22 @@ static void bad_text(void **state) {
     const char *message;
   } cases[] = {
       {"abc\xff", 4, "in: not UTF-8 at byte 3 (0xFF): convert it to UTF-8 or use --tokenizer bytes"},
-      {"\xef\xbb\xbf" "ab\xc0\x80", 7, "in: not UTF-8 at byte 5 (0xC0)"},
+      {"\xef\xbb\xbf"
+       "ab\xc0\x80",
+       7, "in: not UTF-8 at byte 5 (0xC0)"},
       {"ab\xe9\x94", 4, "in: not UTF-8 at byte 2 (0xE9)"},
       {"\xed\xa0\x80", 3, "in: not UTF-8 at byte 0 (0xED)"},
       {"", 0, "nothing to pack:"},
       {"\n\n\n", 3, "holds no text"},
       {"\xef\xbb\xbf", 3, "holds no text"},
-      {"abcdefg", 7, "too little text to hold anything out: 7 characters in 1 document, of which 5 % are none; give more text, or hold nothing out"},
+      {"abcdefg", 7,
+       "too little text to hold anything out: 7 characters in 1 document, of which 5 % are none; give more "
+       "text, or hold nothing out"},
       {"a", 1, "too little text to hold anything out: 1 characters in 1 document"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    assert_fails(s->c, pack1(s, scratch_put(s, "in", cases[i].text, cases[i].n), dir, NULL, NULL), WOK_FORMAT, cases[i].message);
+    assert_fails(s->c, pack1(s, scratch_put(s, "in", cases[i].text, cases[i].n), dir, NULL, NULL), WOK_FORMAT,
+                 cases[i].message);
     nothing_left(s, dir);
   }
   /* the place in the file, far behind the first piece of reading, and behind removed colour codes */
@@ -482,7 +517,8 @@ static void bad_text(void **state) {
   for (int i = 0; i < 400000; i++) text[i] = i % 4 ? "\x1b[m"[i % 4 - 1] : 'x';
   text[399998] = (char)0xfe;
   const wok_pack_opts strip = {.strip_ansi = true};
-  assert_fails(s->c, pack1(s, scratch_put(s, "in", text, 400000), dir, &strip, NULL), WOK_FORMAT, "at byte 399998 (0xFE)");
+  assert_fails(s->c, pack1(s, scratch_put(s, "in", text, 400000), dir, &strip, NULL), WOK_FORMAT,
+               "at byte 399998 (0xFE)");
   free(text);
   /* the tokenizer of bytes takes it all */
   wok_data *d;
@@ -524,10 +560,13 @@ static void bad_options(void **state) {
 static void bad_files(void **state) {
   scratch *s = *state;
   const char *dir = scratch_at(s, "data");
-  assert_fails(s->c, pack1(s, scratch_at(s, "absent"), dir, &whole_bytes, NULL), WOK_NOTFOUND, "absent: no such file");
-  assert_fails(s->c, pack1(s, s->dir, dir, &whole_bytes, NULL), WOK_IO, "is a directory: name the files in it");
+  assert_fails(s->c, pack1(s, scratch_at(s, "absent"), dir, &whole_bytes, NULL), WOK_NOTFOUND,
+               "absent: no such file");
+  assert_fails(s->c, pack1(s, s->dir, dir, &whole_bytes, NULL), WOK_IO,
+               "is a directory: name the files in it");
   const char *in = scratch_puts(s, "in", "text");
-  assert_fails(s->c, wok_pack(s->c, (const char *[]){in, scratch_at(s, "gone")}, 2, dir, &whole_bytes, NULL), WOK_NOTFOUND, "gone: no such file");
+  assert_fails(s->c, wok_pack(s->c, (const char *[]){in, scratch_at(s, "gone")}, 2, dir, &whole_bytes, NULL),
+               WOK_NOTFOUND, "gone: no such file");
   nothing_left(s, dir);
   /* a file in the way of the directory */
   assert_fails(s->c, pack1(s, in, in, &whole_bytes, NULL), WOK_IO, "in: exists and is not a directory");
@@ -553,14 +592,17 @@ static void other_data_is_safe(void **state) {
   snprintf(slashes, sizeof slashes, "%s//", dir);
   assert_works(s->c, pack1(s, in, slashes, &whole_bytes, NULL));
   scratch_puts(s, "data/notes.txt", "mine");
-  assert_fails(s->c, pack1(s, in, dir, &whole_bytes, NULL), WOK_MISMATCH, "data holds notes.txt, which was not made by wok pack");
+  assert_fails(s->c, pack1(s, in, dir, &whole_bytes, NULL), WOK_MISMATCH,
+               "data holds notes.txt, which was not made by wok pack");
   assert_works(s->c, wok_data_open(s->c, &d, dir)); /* the old one is still there */
   wok_data_close(d);
   assert_works(s->c, wok__mkdirs(s->c, scratch_at(s, "home")));
   scratch_puts(s, "home/notes.txt", "mine");
-  assert_fails(s->c, pack1(s, in, scratch_at(s, "home"), &whole_bytes, NULL), WOK_MISMATCH, "home is not empty and was not made by wok pack");
+  assert_fails(s->c, pack1(s, in, scratch_at(s, "home"), &whole_bytes, NULL), WOK_MISMATCH,
+               "home is not empty and was not made by wok pack");
   scratch_puts(s, "home/data.json", "{\"format\":\"else\"}");
-  assert_fails(s->c, pack1(s, in, scratch_at(s, "home"), &whole_bytes, NULL), WOK_MISMATCH, "was not made by wok pack");
+  assert_fails(s->c, pack1(s, in, scratch_at(s, "home"), &whole_bytes, NULL), WOK_MISMATCH,
+               "was not made by wok pack");
   assert_true(wok__exists(scratch_at(s, "home/notes.txt")));
   /* a link to the directory: what it points to is replaced, not the link */
   assert_works(s->c, wok__mkdirs(s->c, scratch_at(s, "real")));
@@ -574,7 +616,8 @@ static void other_data_is_safe(void **state) {
 
 static void locked(void **state) {
   scratch *s = *state;
-  const char *dir = scratch_at(s, "data"), *in = scratch_puts(s, "in", "text"), *beside = scratch_at(s, "data.packing");
+  const char *dir = scratch_at(s, "data"), *in = scratch_puts(s, "in", "text"),
+             *beside = scratch_at(s, "data.packing");
   wok__lock l;
   assert_works(s->c, wok__mkdirs(s->c, beside));
   assert_works(s->c, wok__lock_dir(s->c, &l, beside));
@@ -649,7 +692,8 @@ static void progress_and_interruption(void **state) {
   const char *dir = scratch_at(s, "data"), *in = scratch_puts(s, "in", "text text text text text text text");
   watcher w = {0, -1, 0, true};
   wok_ctx *c;
-  assert_int_equal(wok_ctx_new(&c, &(wok_ctx_opts){.threads = 1, .progress = watch, .progress_ud = &w}), WOK_OK);
+  assert_int_equal(wok_ctx_new(&c, &(wok_ctx_opts){.threads = 1, .progress = watch, .progress_ud = &w}),
+                   WOK_OK);
   assert_works(c, wok_pack(c, &in, 1, dir, NULL, NULL));
   assert_true(w.calls >= 2 && w.rising);
   assert_true(w.last == 3 * 34);
@@ -680,16 +724,20 @@ static void bad_directories(void **state) {
   assert_fails(s->c, wok_data_open(s->c, &d, scratch_at(s, "a")), WOK_NOTFOUND, "valid.wok");
   assert_int_equal(rename(scratch_at(s, "a/kept"), scratch_at(s, "a/valid.wok")), 0);
   int64_t n;
-  unsigned char *json = scratch_get(scratch_at(s, "b/tokenizer.json"), &n), *old = scratch_get(scratch_at(s, "a/tokenizer.json"), &n);
+  unsigned char *json = scratch_get(scratch_at(s, "b/tokenizer.json"), &n),
+                *old = scratch_get(scratch_at(s, "a/tokenizer.json"), &n);
   scratch_put(s, "a/tokenizer.json", json, (int64_t)strlen((char *)json));
-  assert_fails(s->c, wok_data_open(s->c, &d, scratch_at(s, "a")), WOK_MISMATCH, "packed with another tokenizer than the tokenizer.json beside it");
+  assert_fails(s->c, wok_data_open(s->c, &d, scratch_at(s, "a")), WOK_MISMATCH,
+               "packed with another tokenizer than the tokenizer.json beside it");
   scratch_put(s, "a/tokenizer.json", old, (int64_t)strlen((char *)old));
   free(json);
   free(old);
   scratch_puts(s, "a/data.json", "{\"format\":\"wok data\",\"version\":2}");
-  assert_fails(s->c, wok_data_open(s->c, &d, scratch_at(s, "a")), WOK_UNSUPPORTED, "version 2 of packed data is not known");
+  assert_fails(s->c, wok_data_open(s->c, &d, scratch_at(s, "a")), WOK_UNSUPPORTED,
+               "version 2 of packed data is not known");
   scratch_puts(s, "a/data.json", "{\"format\":\"other\",\"version\":1}");
-  assert_fails(s->c, wok_data_open(s->c, &d, scratch_at(s, "a")), WOK_FORMAT, "is not the data.json of a packed corpus");
+  assert_fails(s->c, wok_data_open(s->c, &d, scratch_at(s, "a")), WOK_FORMAT,
+               "is not the data.json of a packed corpus");
   scratch_puts(s, "a/data.json", "{");
   assert_fails(s->c, wok_data_open(s->c, &d, scratch_at(s, "a")), WOK_FORMAT, "data.json");
   scratch_puts(s, "a/data.json", "{\"format\":\"wok data\",\"version\":1}");
@@ -700,22 +748,32 @@ static void bad_directories(void **state) {
   unsigned char *shard = scratch_get(scratch_at(s, "a/train.wok"), &n);
   shard[256] ^= 1;
   scratch_put(s, "a/train.wok", shard, n);
-  assert_fails(s->c, wok_data_open(s->c, &d, scratch_at(s, "a")), WOK_CORRUPT, "a/train.wok: block 0 of 1 is damaged");
+  assert_fails(s->c, wok_data_open(s->c, &d, scratch_at(s, "a")), WOK_CORRUPT,
+               "a/train.wok: block 0 of 1 is damaged");
   free(shard);
 }
 
 #define SCRATCH(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 int main(void) {
   const struct CMUnitTest tests[] = {
-      SCRATCH(documents),         SCRATCH(borders),
-      SCRATCH(several_files),     SCRATCH(vocabulary),
-      SCRATCH(vocabulary_of_training_part), SCRATCH(given_tokenizer),
-      SCRATCH(hold_out_documents), SCRATCH(hold_out_end),
-      SCRATCH(same_bytes_again),  SCRATCH(pipes),
-      SCRATCH(changed_between_readings), SCRATCH(bad_text),
-      SCRATCH(bad_options),       SCRATCH(bad_files),
-      SCRATCH(other_data_is_safe), SCRATCH(locked),
-      SCRATCH(full_disk),         SCRATCH(progress_and_interruption),
+      SCRATCH(documents),
+      SCRATCH(borders),
+      SCRATCH(several_files),
+      SCRATCH(vocabulary),
+      SCRATCH(vocabulary_of_training_part),
+      SCRATCH(given_tokenizer),
+      SCRATCH(hold_out_documents),
+      SCRATCH(hold_out_end),
+      SCRATCH(same_bytes_again),
+      SCRATCH(pipes),
+      SCRATCH(changed_between_readings),
+      SCRATCH(bad_text),
+      SCRATCH(bad_options),
+      SCRATCH(bad_files),
+      SCRATCH(other_data_is_safe),
+      SCRATCH(locked),
+      SCRATCH(full_disk),
+      SCRATCH(progress_and_interruption),
       SCRATCH(bad_directories),
   };
   return cmocka_run_group_tests(tests, NULL, NULL) != 0;

@@ -48,7 +48,8 @@ static void round_trip(void **state) {
 /* The exact bytes: the format as others read it, and the same ones each time. */
 static void exact_bytes(void **state) {
   scratch *s = *state;
-  static const char head[] = "{\"__metadata__\":{\"format\":\"pt\"},\"a\":{\"dtype\":\"F32\",\"shape\":[2,1],\"data_offsets\":[0,8]},"
+  static const char head[] = "{\"__metadata__\":{\"format\":\"pt\"},\"a\":{\"dtype\":\"F32\",\"shape\":[2,1],"
+                             "\"data_offsets\":[0,8]},"
                              "\"s\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[8,16]}}";
   int64_t one = 1, n;
   const wok__st_out t[] = {{"a", WOK_F32, {2, {2, 1}}, weights}, {"s", WOK_I64, {0, {0}}, &one}};
@@ -73,7 +74,8 @@ static void empty_things(void **state) {
   assert_int_equal(wok__st_count(f), 0);
   wok__st_close(f);
   /* tensors without elements lie between, before and after others */
-  const wok__st_out t[] = {{"z", WOK_F32, {2, {0, 5}}, NULL}, {"w", WOK_F32, {1, {2}}, weights}, {"y", WOK_F32, {1, {0}}, NULL}};
+  const wok__st_out t[] = {
+      {"z", WOK_F32, {2, {0, 5}}, NULL}, {"w", WOK_F32, {1, {2}}, weights}, {"y", WOK_F32, {1, {0}}, NULL}};
   assert_works(s->c, wok__st_write(s->c, path, t, 3, NULL, 0));
   assert_works(s->c, wok__st_open(s->c, &f, path));
   assert_int_equal(wok__st_count(f), 3);
@@ -86,7 +88,8 @@ static void bad_writes(void **state) {
   const char *path = scratch_at(s, "w.safetensors");
   wok__st_out t[2] = {three[0], three[2]};
   t[1].name = t[0].name;
-  assert_fails(s->c, wok__st_write(s->c, path, t, 2, NULL, 0), WOK_INVALID, "two tensors are called \"model/w\"");
+  assert_fails(s->c, wok__st_write(s->c, path, t, 2, NULL, 0), WOK_INVALID,
+               "two tensors are called \"model/w\"");
   t[1].name = "__metadata__";
   assert_fails(s->c, wok__st_write(s->c, path, t, 2, NULL, 0), WOK_INVALID, "cannot be called __metadata__");
   t[1].name = "\xff";
@@ -106,7 +109,8 @@ static void bad_writes(void **state) {
   unsigned char *x = scratch_get(path, &n);
   assert_memory_equal(x, "old", 3);
   free(x);
-  assert_fails(s->c, wok__st_write(s->c, scratch_at(s, "no/such/dir"), three, 3, NULL, 0), WOK_NOTFOUND, "no/such/dir");
+  assert_fails(s->c, wok__st_write(s->c, scratch_at(s, "no/such/dir"), three, 3, NULL, 0), WOK_NOTFOUND,
+               "no/such/dir");
 }
 
 /* A file from a header and a number of data bytes. */
@@ -125,7 +129,8 @@ static wok_status parse(scratch *s, const char *header, int64_t data) {
 
 static void bad_headers(void **state) {
   scratch *s = *state;
-#define T(name, dtype, shape, offsets) "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
+#define T(name, dtype, shape, offsets)                                                                       \
+  "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
   static const struct {
     const char *header;
     int64_t data;
@@ -143,7 +148,8 @@ static void bad_headers(void **state) {
       {"{\"a\":{\"dtype\":3}}", 0, WOK_FORMAT, "\"a\" has no dtype"},
       {"{\"a\":{\"dtype\":\"F32\"}}", 0, WOK_FORMAT, "\"a\" has no shape"},
       {"{\"a\":{\"dtype\":\"F32\",\"shape\":[]}}", 0, WOK_FORMAT, "data_offsets must be two integers"},
-      {"{" T("a", "F8_E4M3", "[4]", "[0,4]") "}", 4, WOK_UNSUPPORTED, "dtype F8_E4M3, which is not known to this version"},
+      {"{" T("a", "F8_E4M3", "[4]", "[0,4]") "}", 4, WOK_UNSUPPORTED,
+       "dtype F8_E4M3, which is not known to this version"},
       {"{" T("a", "F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]") "}", 4, WOK_UNSUPPORTED, "9 dimensions"},
       {"{" T("a", "F32", "[-1]", "[0,4]") "}", 4, WOK_FORMAT, "size 0 of its shape is not a count"},
       {"{" T("a", "F32", "[1,1.0]", "[0,4]") "}", 4, WOK_FORMAT, "size 1 of its shape is not a count"},
@@ -155,14 +161,20 @@ static void bad_headers(void **state) {
       {"{" T("a", "F32", "[1]", "[-4,0]") "}", 4, WOK_FORMAT, "no range"},
       {"{" T("a", "F32", "[1]", "[0,4,8]") "}", 4, WOK_FORMAT, "two integers"},
       {"{" T("a", "F32", "[1]", "[0,\"4\"]") "}", 4, WOK_FORMAT, "two integers"},
-      {"{" T("a", "F32", "[1]", "[0,4]") "}", 3, WOK_CORRUPT, "ends at byte 4 of the data, but the file has 3"},
-      {"{" T("a", "F32", "[1]", "[0,4]") "}", 5, WOK_CORRUPT, "describes 4 bytes of tensors, the file holds 5"},
-      {"{" T("a", "F32", "[1]", "[0,4]") "," T("b", "F32", "[1]", "[2,6]") "}", 6, WOK_FORMAT, "\"a\" and \"b\" overlap"},
-      {"{" T("a", "F32", "[1]", "[0,4]") "," T("b", "F32", "[1]", "[0,4]") "}", 4, WOK_FORMAT, "\"a\" and \"b\" overlap"},
-      {"{" T("a", "F32", "[1]", "[0,4]") "," T("b", "F32", "[1]", "[8,12]") "}", 12, WOK_FORMAT, "4 bytes before tensor \"b\""},
+      {"{" T("a", "F32", "[1]", "[0,4]") "}", 3, WOK_CORRUPT,
+       "ends at byte 4 of the data, but the file has 3"},
+      {"{" T("a", "F32", "[1]", "[0,4]") "}", 5, WOK_CORRUPT,
+       "describes 4 bytes of tensors, the file holds 5"},
+      {"{" T("a", "F32", "[1]", "[0,4]") "," T("b", "F32", "[1]", "[2,6]") "}", 6, WOK_FORMAT,
+       "\"a\" and \"b\" overlap"},
+      {"{" T("a", "F32", "[1]", "[0,4]") "," T("b", "F32", "[1]", "[0,4]") "}", 4, WOK_FORMAT,
+       "\"a\" and \"b\" overlap"},
+      {"{" T("a", "F32", "[1]", "[0,4]") "," T("b", "F32", "[1]", "[8,12]") "}", 12, WOK_FORMAT,
+       "4 bytes before tensor \"b\""},
       {"{" T("a", "F32", "[1]", "[4,8]") "}", 8, WOK_FORMAT, "4 bytes before tensor \"a\""},
       {"{" T("a", "F32", "[1]", "[0,4]") "," T("a", "F32", "[1]", "[4,8]") "}", 8, WOK_FORMAT, "duplicate"},
-      {"{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, WOK_FORMAT, "duplicate"},
+      {"{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, WOK_FORMAT,
+       "duplicate"},
       {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"strides\":[1]}}", 1, WOK_UNSUPPORTED,
        "\"strides\" is not known to this version"},
       {"{\"__metadata__\":{\"a\":1}}", 0, WOK_FORMAT, "\"a\" is not a string"},
@@ -175,8 +187,10 @@ static void bad_headers(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     wok_status st = parse(s, cases[i].header, cases[i].data);
     if (st != cases[i].status) print_error("case %zu: %s\n", i, cases[i].header);
-    if (cases[i].status == WOK_OK) assert_works(s->c, st);
-    else assert_fails(s->c, st, cases[i].status, cases[i].message);
+    if (cases[i].status == WOK_OK)
+      assert_works(s->c, st);
+    else
+      assert_fails(s->c, st, cases[i].status, cases[i].message);
   }
 }
 
@@ -268,8 +282,9 @@ static void any_byte_changed(void **state) {
 #define SCRATCH(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 int main(void) {
   const struct CMUnitTest tests[] = {
-      SCRATCH(round_trip), SCRATCH(exact_bytes), SCRATCH(empty_things), SCRATCH(bad_writes),       SCRATCH(bad_headers),
-      SCRATCH(deep_json),  SCRATCH(bad_lengths), SCRATCH(cut_anywhere), SCRATCH(any_byte_changed),
+      SCRATCH(round_trip),  SCRATCH(exact_bytes),  SCRATCH(empty_things),
+      SCRATCH(bad_writes),  SCRATCH(bad_headers),  SCRATCH(deep_json),
+      SCRATCH(bad_lengths), SCRATCH(cut_anywhere), SCRATCH(any_byte_changed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -102,7 +102,8 @@ static void aborted(void **state) {
   assert_works(s->c, wok__list_dir(s->c, a, s->dir, &names, &n));
   assert_int_equal(n, 0);
   wok__arena_free(a);
-  assert_fails(s->c, wok__shard_create(s->c, &w, scratch_at(s, "no/dir/a.wok"), s->dir, VOCAB, 1, 0), WOK_NOTFOUND, "no/dir/a.wok");
+  assert_fails(s->c, wok__shard_create(s->c, &w, scratch_at(s, "no/dir/a.wok"), s->dir, VOCAB, 1, 0),
+               WOK_NOTFOUND, "no/dir/a.wok");
 }
 
 /* The bytes as docs/shard-format.md says, without the code that reads them. */
@@ -110,16 +111,19 @@ static void exact_bytes(void **state) {
   scratch *s = *state;
   wok__shard_writer *w;
   int64_t n;
-  assert_works(s->c, wok__shard_create(s->c, &w, scratch_at(s, "b.wok"), s->dir, 300, 0x0102030405060708, 64));
+  assert_works(s->c,
+               wok__shard_create(s->c, &w, scratch_at(s, "b.wok"), s->dir, 300, 0x0102030405060708, 64));
   assert_works(s->c, wok__shard_add(w, (int32_t[]){258, 0, 5, 6, 0}, 5));
   assert_works(s->c, wok__shard_end_document(w));
   assert_works(s->c, wok__shard_finish(w, 7, 6, NULL));
   unsigned char *p = scratch_get(scratch_at(s, "b.wok"), &n);
-  static const unsigned char head[112] = {
-      'W', 'O', 'K', 'S', 'H', 'A', 'R', 'D', 1, 0, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0,       //
-      7,   0,   0,   0,   0,   0,   0,   0,   6, 0, 0, 0, 0, 0, 0, 0, 44, 1, 0, 0, 0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1,      //
-      64,  0,   0,   0,   0,   0,   0,   0,   0, 1, 0, 0, 0, 0, 0, 0, 64, 1, 0, 0, 0, 0, 0, 0, 128, 1, 0, 0, 0, 0, 0, 0,    //
-      144, 1};
+  static const unsigned char head[112] = {'W', 'O', 'K', 'S', 'H', 'A', 'R', 'D', 1,   0, 0, 0, 2, 0, 0, 0,
+                                          5,   0,   0,   0,   0,   0,   0,   0,   1,   0, 0, 0, 0, 0, 0, 0, //
+                                          7,   0,   0,   0,   0,   0,   0,   0,   6,   0, 0, 0, 0, 0, 0, 0,
+                                          44,  1,   0,   0,   0,   0,   0,   0,   8,   7, 6, 5, 4, 3, 2, 1, //
+                                          64,  0,   0,   0,   0,   0,   0,   0,   0,   1, 0, 0, 0, 0, 0, 0,
+                                          64,  1,   0,   0,   0,   0,   0,   0,   128, 1, 0, 0, 0, 0, 0, 0, //
+                                          144, 1};
   assert_int_equal(n, 400);
   assert_memory_equal(p, head, 104);
   static const unsigned char tokens[12] = {2, 1, 0, 0, 5, 0, 6, 0, 0, 0, 0, 0};
@@ -130,6 +134,37 @@ static void exact_bytes(void **state) {
   free(p);
 }
 
+/* Shards written from the description alone (tests/fuzz/make_seeds.py). */
+static void as_described(void **state) {
+  scratch *s = *state;
+  static const struct {
+    const char *name;
+    int64_t documents, tokens, last;
+    int32_t first;
+  } shards[] = {
+      {"none", 0, 0, 0, 0}, {"one", 1, 3, 3, 5}, {"many", 20, 210, 20, 0}, {"wide", 2, 6, 4, 70000}};
+  for (size_t i = 0; i < sizeof shards / sizeof *shards; i++) {
+    char path[512];
+    wok__shard *x;
+    wok_split_info info;
+    int64_t begin, end;
+    int32_t id;
+    snprintf(path, sizeof path, "%s/tests/fuzz/corpus/shard/%s", WOK_SOURCE_DIR, shards[i].name);
+    assert_works(s->c, wok__shard_open(s->c, &x, path));
+    assert_works(s->c, wok__shard_verify(x));
+    wok__shard_info(x, &info);
+    assert_int_equal(info.documents, shards[i].documents);
+    assert_int_equal(info.tokens, shards[i].tokens);
+    if (info.documents) {
+      assert_works(s->c, wok__shard_document(x, info.documents - 1, &begin, &end));
+      assert_int_equal(end - begin, shards[i].last);
+      assert_works(s->c, wok__shard_read(x, 0, 1, &id));
+      assert_int_equal(id, shards[i].first);
+    }
+    wok__shard_close(x);
+  }
+}
+
 /* ---- damage ---- */
 
 /* A copy on the heap, opened and read throughout. */
@@ -138,16 +173,16 @@ static wok_status check(scratch *s, const uint8_t *bytes, int64_t n) {
   memcpy(p, bytes, (size_t)n);
   wok__shard *x;
   wok_status st = wok__shard_parse(s->c, &x, p, n, "s.wok");
-  if (st == WOK_OK) st = wok__shard_verify(x);
-  else assert_null(x);
+  if (st == WOK_OK)
+    st = wok__shard_verify(x);
+  else
+    assert_null(x);
   wok__shard_close(x);
   free(p);
   return st;
 }
 
-static uint8_t *sample(scratch *s, int64_t *n) {
-  return scratch_get(make(s, VOCAB, 128, NULL), n);
-}
+static uint8_t *sample(scratch *s, int64_t *n) { return scratch_get(make(s, VOCAB, 128, NULL), n); }
 
 static void cut_anywhere(void **state) {
   scratch *s = *state;
@@ -190,7 +225,8 @@ static void lazily(void **state) {
   p[256 + 2 * 10] ^= 1; /* token 10: block 0; tokens 64 and on are in others */
   assert_works(s->c, wok__shard_parse(s->c, &x, p, n, "s.wok"));
   assert_works(s->c, wok__shard_read(x, 64, 60, ids));
-  assert_fails(s->c, wok__shard_read(x, 0, 1, ids), WOK_CORRUPT, "s.wok: block 0 of 5 is damaged (bytes 256 to 383)");
+  assert_fails(s->c, wok__shard_read(x, 0, 1, ids), WOK_CORRUPT,
+               "s.wok: block 0 of 5 is damaged (bytes 256 to 383)");
   assert_fails(s->c, wok__shard_read(x, 5, 80, ids), WOK_CORRUPT, "block 0 of 5");
   assert_works(s->c, wok__shard_read(x, 64, 60, ids));
   assert_fails(s->c, wok__shard_verify(x), WOK_CORRUPT, "block 0 of 5");
@@ -291,8 +327,10 @@ static void missing(void **state) {
   scratch *s = *state;
   wok__shard *x;
   assert_fails(s->c, wok__shard_open(s->c, &x, scratch_at(s, "absent.wok")), WOK_NOTFOUND, "absent.wok");
-  assert_fails(s->c, wok__shard_open(s->c, &x, scratch_puts(s, "t.wok", "text")), WOK_FORMAT, "is not a token shard");
-  assert_fails(s->c, wok__shard_open(s->c, &x, scratch_puts(s, "h.wok", "WOKSHARD...")), WOK_CORRUPT, "ends within its header");
+  assert_fails(s->c, wok__shard_open(s->c, &x, scratch_puts(s, "t.wok", "text")), WOK_FORMAT,
+               "is not a token shard");
+  assert_fails(s->c, wok__shard_open(s->c, &x, scratch_puts(s, "h.wok", "WOKSHARD...")), WOK_CORRUPT,
+               "ends within its header");
   assert_null(x);
 }
 
@@ -326,9 +364,9 @@ static void large(void **state) {
 #define SCRATCH(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 int main(void) {
   const struct CMUnitTest tests[] = {
-      SCRATCH(round_trip),    SCRATCH(empty_shard),      SCRATCH(aborted),       SCRATCH(exact_bytes),
-      SCRATCH(cut_anywhere),  SCRATCH(any_byte_changed), SCRATCH(lazily),        SCRATCH(lying_headers),
-      SCRATCH(lying_contents), SCRATCH(missing),         SCRATCH(large),
+      SCRATCH(round_trip),    SCRATCH(empty_shard),    SCRATCH(aborted),          SCRATCH(exact_bytes),
+      SCRATCH(as_described),  SCRATCH(cut_anywhere),   SCRATCH(any_byte_changed), SCRATCH(lazily),
+      SCRATCH(lying_headers), SCRATCH(lying_contents), SCRATCH(missing),          SCRATCH(large),
   };
   return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

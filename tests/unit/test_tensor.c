@@ -51,7 +51,8 @@ static void shape_text(void **state) {
   assert_string_equal(wok__shape_text(buf, sizeof buf, WOK_F32, &a), "f32[4096,768]");
   assert_string_equal(wok__shape_text(buf, sizeof buf, WOK_BF16, &scalar), "bf16[]");
   assert_string_equal(wok__shape_text(buf, 6, WOK_F32, &a), "f32[4");
-  wok_shape wide = {8, {INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN}};
+  wok_shape wide = {8,
+                    {INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN}};
   assert_true(strlen(wok__shape_text(buf, sizeof buf, WOK_F32, &wide)) < sizeof buf);
 }
 
@@ -68,10 +69,14 @@ static void half_round_trip(void **state) {
     bool nan16 = (h & 0x7c00) == 0x7c00 && (h & 0x3ff), nan_b = (h & 0x7f80) == 0x7f80 && (h & 0x7f);
     assert_true(isnan(f) == nan16);
     assert_true(isnan(b) == nan_b);
-    if (nan16) assert_true(isnan(wok__f16_to_f32(wok__f32_to_f16(f))));
-    else assert_int_equal(wok__f32_to_f16(f), h);
-    if (nan_b) assert_true(isnan(wok__bf16_to_f32(wok__f32_to_bf16(b))));
-    else assert_int_equal(wok__f32_to_bf16(b), h);
+    if (nan16)
+      assert_true(isnan(wok__f16_to_f32(wok__f32_to_f16(f))));
+    else
+      assert_int_equal(wok__f32_to_f16(f), h);
+    if (nan_b)
+      assert_true(isnan(wok__bf16_to_f32(wok__f32_to_bf16(b))));
+    else
+      assert_int_equal(wok__f32_to_bf16(b), h);
     if (!nan16 && (h & 0x7c00) != 0x7c00) { /* the definition of the format */
       double m = (h & 0x3ff) / 1024.0, e = (h >> 10) & 31;
       double v = e > 0 ? ldexp(1 + m, (int)e - 15) : ldexp(m, -14);
@@ -86,10 +91,13 @@ static uint16_t nearest(double v, float (*widen)(uint16_t), uint16_t infinity) {
   uint32_t lo = 0, hi = infinity;
   while (hi - lo > 1) { /* widen(lo) <= v < widen(hi) */
     uint32_t mid = (lo + hi) / 2;
-    if ((double)widen((uint16_t)mid) <= v) lo = mid;
-    else hi = mid;
+    if ((double)widen((uint16_t)mid) <= v)
+      lo = mid;
+    else
+      hi = mid;
   }
-  double below = widen((uint16_t)lo), above = hi == infinity ? 2 * below - (double)widen((uint16_t)(lo - 1)) : widen((uint16_t)hi);
+  double below = widen((uint16_t)lo),
+         above = hi == infinity ? 2 * below - (double)widen((uint16_t)(lo - 1)) : widen((uint16_t)hi);
   double half = below + (above - below) / 2;
   return (uint16_t)(v > half || (v == half && (lo & 1)) ? hi : lo);
 }
@@ -99,8 +107,9 @@ static void half_rounding(void **state) {
   wok__rng_init(&r, 3, 0);
   for (int i = 0; i < 200000; i++) {
     uint32_t u = wok__rng_u32(&r);
-    if (i % 2) u = (u & 0x807fffffu) | (0x66u + (u >> 23) % 0x30u) << 23; /* near and inside the range of f16 */
-    if (i % 5 == 0) u &= 0xffffe000u;                                     /* many ties */
+    if (i % 2)
+      u = (u & 0x807fffffu) | (0x66u + (u >> 23) % 0x30u) << 23; /* near and inside the range of f16 */
+    if (i % 5 == 0) u &= 0xffffe000u;                            /* many ties */
     if (i % 7 == 0) u = (u & 0xffff0000u) | 0x8000u;
     float f = from_bits(u);
     if (isnan(f) || isinf(f)) continue;
@@ -188,16 +197,21 @@ static void slabs(void **state) {
   wok__slab_free(&p);
   assert_fails(s->c, wok__slab_new(s->c, &p, WOK_F64, INT64_MAX / 4, "moments"), WOK_INVALID, "moments");
   assert_fails(s->c, wok__slab_new(s->c, &p, WOK_F32, -1, "moments"), WOK_INVALID, "-1");
-  assert_fails(s->c, wok__slab_new(s->c, &p, WOK_F64, (int64_t)1 << 52, "moments"), WOK_NOMEM, "moments: out of memory");
+  assert_fails(s->c, wok__slab_new(s->c, &p, WOK_F64, (int64_t)1 << 52, "moments"), WOK_NOMEM,
+               "moments: out of memory");
   wok__slab_free(&p);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(dtypes),          cmocka_unit_test(shapes),
-      cmocka_unit_test(shape_text),      cmocka_unit_test(half_round_trip),
-      cmocka_unit_test(half_rounding),   cmocka_unit_test(no_double_rounding),
-      cmocka_unit_test(convert_arrays),  cmocka_unit_test_setup_teardown(slabs, scratch_setup, scratch_teardown),
+      cmocka_unit_test(dtypes),
+      cmocka_unit_test(shapes),
+      cmocka_unit_test(shape_text),
+      cmocka_unit_test(half_round_trip),
+      cmocka_unit_test(half_rounding),
+      cmocka_unit_test(no_double_rounding),
+      cmocka_unit_test(convert_arrays),
+      cmocka_unit_test_setup_teardown(slabs, scratch_setup, scratch_teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

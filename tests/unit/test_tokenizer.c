@@ -40,7 +40,9 @@ static void as_hugging_face(void **state) {
   json_t *g = golden(s->c), *cases = json_object_get(g, "cases");
   wok_tokenizer *t = open_golden(s, g);
   assert_string_equal(wok_tokenizer_kind(t), "chars");
-  assert_int_equal(wok_tokenizer_size(t), json_object_size(json_object_get(json_object_get(json_object_get(g, "tokenizer"), "model"), "vocab")));
+  assert_int_equal(
+      wok_tokenizer_size(t),
+      json_object_size(json_object_get(json_object_get(json_object_get(g, "tokenizer"), "model"), "vocab")));
   assert_true(json_array_size(cases) > 10);
   for (size_t k = 0; k < json_array_size(cases); k++) {
     const json_t *one = json_array_get(cases, k), *want = json_object_get(one, "ids");
@@ -50,7 +52,8 @@ static void as_hugging_face(void **state) {
     char out[8192];
     assert_works(s->c, wok_encode(t, text, len, ids, 4096, &n));
     assert_int_equal(n, json_array_size(want));
-    for (int64_t i = 0; i < n; i++) assert_int_equal(ids[i], json_integer_value(json_array_get(want, (size_t)i)));
+    for (int64_t i = 0; i < n; i++)
+      assert_int_equal(ids[i], json_integer_value(json_array_get(want, (size_t)i)));
     assert_works(s->c, wok_decode(t, ids, n, out, sizeof out, &back));
     assert_int_equal(back, len);
     assert_memory_equal(out, text, (size_t)len);
@@ -107,8 +110,12 @@ static void special_and_pieces(void **state) {
   char out[16];
   assert_works(s->c, wok_decode(t, (int32_t[]){257, 0, 258, 1 + 'b'}, 4, out, sizeof out, &len));
   assert_int_equal(len, 5);
-  assert_memory_equal(out, "a\xe9\x94\x85" "b", 5);
-  assert_fails(s->c, wok_decode(t, (int32_t[]){257, 260}, 2, out, sizeof out, &len), WOK_INVALID, "id 260 (number 1) is not in the vocabulary of 260");
+  assert_memory_equal(out,
+                      "a\xe9\x94\x85"
+                      "b",
+                      5);
+  assert_fails(s->c, wok_decode(t, (int32_t[]){257, 260}, 2, out, sizeof out, &len), WOK_INVALID,
+               "id 260 (number 1) is not in the vocabulary of 260");
   assert_fails(s->c, wok_decode(t, (int32_t[]){-1}, 1, out, sizeof out, &len), WOK_INVALID, "id -1");
   /* U+0000 goes by its byte; other code points without a token by theirs */
   assert_works(s->c, wok_encode(t, "\0a", 2, ids, 16, &n));
@@ -196,12 +203,12 @@ static void utf8(void **state) {
       const uint8_t p[4] = {(uint8_t)a, (uint8_t)b, 0x80, 0x80};
       int k = wok__utf8_next(p, 4, &cp);
       bool cont = b >= 0x80 && b < 0xc0;
-      int want = a < 0x80                                                             ? 1
-                 : a < 0xc2                                                           ? 0
-                 : a < 0xe0                                                           ? (cont ? 2 : 0)
-                 : a < 0xf0                                                           ? (cont && !(a == 0xe0 && b < 0xa0) && !(a == 0xed && b > 0x9f) ? 3 : 0)
+      int want = a < 0x80   ? 1
+                 : a < 0xc2 ? 0
+                 : a < 0xe0 ? (cont ? 2 : 0)
+                 : a < 0xf0 ? (cont && !(a == 0xe0 && b < 0xa0) && !(a == 0xed && b > 0x9f) ? 3 : 0)
                  : a < 0xf5 && cont && !(a == 0xf0 && b < 0x90) && !(a == 0xf4 && b > 0x8f) ? 4
-                                                                                      : 0;
+                                                                                            : 0;
       assert_int_equal(k, want);
     }
   int cut;
@@ -220,9 +227,9 @@ static void not_utf8(void **state) {
     const char *message;
   } bad[] = {
       {"abc\xff", 4, "not UTF-8 at byte 3 (0xFF): convert it to UTF-8 or use the tokenizer \"bytes\""},
-      {"\xc0\x80", 2, "at byte 0 (0xC0)"},          /* overlong */
-      {"a\xed\xa0\x80", 4, "at byte 1 (0xED)"},     /* a surrogate */
-      {"\xf4\x90\x80\x80", 4, "at byte 0 (0xF4)"},  /* above U+10FFFF */
+      {"\xc0\x80", 2, "at byte 0 (0xC0)"},             /* overlong */
+      {"a\xed\xa0\x80", 4, "at byte 1 (0xED)"},        /* a surrogate */
+      {"\xf4\x90\x80\x80", 4, "at byte 0 (0xF4)"},     /* above U+10FFFF */
       {"\xe9\x94\x85\xe9\x94", 5, "at byte 3 (0xE9)"}, /* cut off */
       {"\x80", 1, "at byte 0 (0x80)"},
   };
@@ -254,7 +261,8 @@ static void streaming(void **state) {
     char text[256], out[512];
     int64_t len = 0, n, at = 0;
     while (len < 200) {
-      uint32_t v = wok__rng_below(&r, 3) ? chars[wok__rng_below(&r, 2)] : (uint32_t)wok__rng_below(&r, WOK__CODE_POINTS);
+      uint32_t v = wok__rng_below(&r, 3) ? chars[wok__rng_below(&r, 2)]
+                                         : (uint32_t)wok__rng_below(&r, WOK__CODE_POINTS);
       if (v >= 0xd800 && v < 0xe000) continue;
       len += wok__utf8_put(v, text + len);
     }
@@ -277,8 +285,14 @@ static void streaming(void **state) {
     int n;
     const char *out;
   } bad[] = {
-      {{1 + 0xff, 257}, 2, "\xef\xbf\xbd" "a"},
-      {{1 + 0xe9, 257}, 2, "\xef\xbf\xbd" "a"},
+      {{1 + 0xff, 257},
+       2,
+       "\xef\xbf\xbd"
+       "a"},
+      {{1 + 0xe9, 257},
+       2,
+       "\xef\xbf\xbd"
+       "a"},
       {{1 + 0xe9, 1 + 0x94, 258}, 3, "\xef\xbf\xbd\xe9\x94\x85"},
       {{1 + 0xe9, 1 + 0x94}, 2, "\xef\xbf\xbd"}, /* by the flush */
       {{1 + 0xe9, 1 + 0xe9, 1 + 0x94, 1 + 0x85}, 4, "\xef\xbf\xbd\xe9\x94\x85"},
@@ -333,17 +347,21 @@ static void apply(json_t *root, const change *k) {
 static void strict_files(void **state) {
   scratch *s = *state;
   static const change changes[] = {
-      {"pre_tokenizer", "{\"type\":\"ByteLevel\",\"use_regex\":true}", WOK_UNSUPPORTED, "tokenizer.json: pre_tokenizer ByteLevel is not known to this version"},
+      {"pre_tokenizer", "{\"type\":\"ByteLevel\",\"use_regex\":true}", WOK_UNSUPPORTED,
+       "tokenizer.json: pre_tokenizer ByteLevel is not known to this version"},
       {"normalizer", "{\"type\":\"NFKC\"}", WOK_UNSUPPORTED, "normalizer NFKC is not known to this version"},
       {"normalizer", "{}", WOK_UNSUPPORTED, "tokenizer.json: normalizer is not known to this version"},
       {"normalizer", "7", WOK_UNSUPPORTED, "normalizer must be null in this version"},
-      {"post_processor", "{\"type\":\"TemplateProcessing\"}", WOK_UNSUPPORTED, "post_processor TemplateProcessing is not known"},
+      {"post_processor", "{\"type\":\"TemplateProcessing\"}", WOK_UNSUPPORTED,
+       "post_processor TemplateProcessing is not known"},
       {"truncation", "{\"max_length\":5}", WOK_UNSUPPORTED, "truncation is not known"},
       {"padding", "{\"strategy\":\"BatchLongest\"}", WOK_UNSUPPORTED, "padding is not known"},
       {"decoder", "{\"type\":\"ByteLevel\"}", WOK_UNSUPPORTED, "decoder ByteLevel is not known"},
       {"decoder", "null", WOK_UNSUPPORTED, "decoder is not known"},
-      {"decoder.decoders", "[{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},{\"type\":\"Strip\"}]", WOK_UNSUPPORTED, "decoder Strip is not known"},
-      {"decoder.decoders", "[{\"type\":\"ByteFallback\"}]", WOK_UNSUPPORTED, "decoder must be ByteFallback, then Fuse"},
+      {"decoder.decoders", "[{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},{\"type\":\"Strip\"}]",
+       WOK_UNSUPPORTED, "decoder Strip is not known"},
+      {"decoder.decoders", "[{\"type\":\"ByteFallback\"}]", WOK_UNSUPPORTED,
+       "decoder must be ByteFallback, then Fuse"},
       {"decoder", NULL, WOK_FORMAT, "decoder is missing"},
       {"version", "\"2.0\"", WOK_UNSUPPORTED, "version 2.0 is not known"},
       {"version", "1", WOK_UNSUPPORTED, "version is not known"},
@@ -371,7 +389,8 @@ static void strict_files(void **state) {
       {"model.vocab.\x1b[1m", "317", WOK_UNSUPPORTED, "the token \" [1m\" is no single character"},
       {"added_tokens", "[]", WOK_FORMAT, "must hold <|endoftext|> once"},
       {"added_tokens", "{}", WOK_FORMAT, "added_tokens is not a list"},
-      {"added_tokens", "[{\"id\":0,\"content\":\"<pad>\",\"special\":true}]", WOK_UNSUPPORTED, "the added token <pad> is not known"},
+      {"added_tokens", "[{\"id\":0,\"content\":\"<pad>\",\"special\":true}]", WOK_UNSUPPORTED,
+       "the added token <pad> is not known"},
       {"added_tokens", "[{\"id\":0,\"special\":true}]", WOK_FORMAT, "added token 0 has no content"},
       {"added_tokens.0.id", "5", WOK_UNSUPPORTED, "added_tokens: id must be 0"},
       {"added_tokens.0.lstrip", "true", WOK_UNSUPPORTED, "added_tokens: lstrip must be false"},
@@ -394,7 +413,8 @@ static void strict_files(void **state) {
   json_object_set_new(vocab, "<0x41>", json_integer(1 + 0x42));
   json_object_set_new(vocab, "<0x42>", json_integer(1 + 0x41));
   wok_tokenizer *t;
-  assert_fails(s->c, parse(s->c, &t, j), WOK_UNSUPPORTED, "id 67 must be <0x42> in this version, not \"<0x41>\"");
+  assert_fails(s->c, parse(s->c, &t, j), WOK_UNSUPPORTED,
+               "id 67 must be <0x42> in this version, not \"<0x41>\"");
   json_decref(j);
   json_decref(g);
 }
@@ -403,8 +423,10 @@ static void bad_files(void **state) {
   scratch *s = *state;
   wok_tokenizer *t;
   static const char twice[] = "{\"version\":\"1.0\",\"version\":\"1.0\"}";
-  assert_fails(s->c, wok_tokenizer_parse(s->c, &t, twice, (int64_t)strlen(twice), "x.json"), WOK_FORMAT, "x.json: line 1 column");
-  assert_fails(s->c, wok_tokenizer_parse(s->c, &t, "[]", 2, "x.json"), WOK_FORMAT, "x.json: this is not an object");
+  assert_fails(s->c, wok_tokenizer_parse(s->c, &t, twice, (int64_t)strlen(twice), "x.json"), WOK_FORMAT,
+               "x.json: line 1 column");
+  assert_fails(s->c, wok_tokenizer_parse(s->c, &t, "[]", 2, "x.json"), WOK_FORMAT,
+               "x.json: this is not an object");
   assert_fails(s->c, wok_tokenizer_parse(s->c, &t, "", 0, "x.json"), WOK_FORMAT, "x.json");
   assert_fails(s->c, wok_tokenizer_open(s->c, &t, scratch_at(s, "absent.json")), WOK_NOTFOUND, "absent.json");
   assert_fails(s->c, wok_tokenizer_open(s->c, &t, s->dir), WOK_NOTFOUND, "tokenizer.json");
@@ -444,9 +466,9 @@ static void damaged_files(void **state) {
 #define SCRATCH(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 int main(void) {
   const struct CMUnitTest tests[] = {
-      SCRATCH(as_hugging_face), SCRATCH(saves_the_same), SCRATCH(special_and_pieces), SCRATCH(measuring), SCRATCH(bytes),
-      cmocka_unit_test(utf8),   SCRATCH(not_utf8),       SCRATCH(streaming),          SCRATCH(strict_files), SCRATCH(bad_files),
-      SCRATCH(damaged_files),
+      SCRATCH(as_hugging_face), SCRATCH(saves_the_same), SCRATCH(special_and_pieces), SCRATCH(measuring),
+      SCRATCH(bytes),           cmocka_unit_test(utf8),  SCRATCH(not_utf8),           SCRATCH(streaming),
+      SCRATCH(strict_files),    SCRATCH(bad_files),      SCRATCH(damaged_files),
   };
   return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

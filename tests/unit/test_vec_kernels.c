@@ -1,6 +1,7 @@
 /* Every row of the vector kernels (attention apart) against plain loops in double: odd sizes, in place, added to what is there,
    by 1, 2 and 3 threads with equal bits, at every ISA level of this machine. Bound: 2e-6 of the largest magnitude of a result. */
 #include "vec_call.h"
+#include "kernels/cpu/optim.h"
 
 static const int64_t sizes[] = {1, 3, 15, 16, 17, 63, 1000, 40000};
 enum { SIZES = sizeof sizes / sizeof *sizes };
@@ -558,12 +559,90 @@ static void test_rope(void **state) {
     }
 }
 
+/* ---- the optimizer's passes ---- */
+static void test_adamw(void **state) {
+  (void)state;
+  for (int s = 0; s < SIZES; s++)
+    for (int isa = 0; isa < LEVELS; isa++) {
+      if (!have_level(isa)) continue;
+      int64_t n = sizes[s];
+      wok__arr p = make_f32(WOK_SHAPE(n), 1), m = make_f32(WOK_SHAPE(n), 0), v = make_f32(WOK_SHAPE(n), 0), got[MOST_THREADS + 1][3];
+      double *dp = need((size_t)n * 8), *dm = need((size_t)n * 8), *dv = need((size_t)n * 8);
+      for (int64_t i = 0; i < n; i++) dp[i] = at(&p, i);
+      for (int t = 1; t <= MOST_THREADS; t++)
+        for (int k = 0; k < 3; k++) {
+          got[t][k] = make_out(WOK_SHAPE(n));
+          memcpy(got[t][k].data, k == 0 ? p.data : k == 1 ? m.data : v.data, (size_t)n * 4);
+        }
+      for (int step = 1; step <= 5; step++) {
+        wok__arr g = make_f32(WOK_SHAPE(n), 3);
+        wok__adamw_args a = {.lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.1, .grad_scale = 0.25};
+        a.bias1 = 1 - pow(a.beta1, step), a.bias2 = 1 - pow(a.beta2, step);
+        for (int t = 1; t <= MOST_THREADS; t++)
+          wok__adamw(context(isa, t), f32(&got[t][0]), f32(&g), f32(&got[t][1]), f32(&got[t][2]), n, &a);
+        for (int64_t i = 0; i < n; i++) {
+          double x = at(&g, i) * a.grad_scale;
+          dm[i] = a.beta1 * dm[i] + (1 - a.beta1) * x;
+          dv[i] = a.beta2 * dv[i] + (1 - a.beta2) * x * x;
+          dp[i] -= a.lr * (dm[i] / a.bias1 / (sqrt(dv[i] / a.bias2) + a.eps) + a.weight_decay * dp[i]);
+        }
+        free(g.data);
+      }
+      assert_true(distance(got[1][0].data, dp, n) <= bound);
+      assert_true(distance(got[1][1].data, dm, n) <= bound);
+      assert_true(distance(got[1][2].data, dv, n) <= bound);
+      for (int t = 1; t <= MOST_THREADS; t++)
+        for (int k = 0; k < 3; k++) {
+          assert_true(guard_ok(&got[t][k]));
+          assert_memory_equal(got[t][k].data, got[1][k].data, (size_t)n * 4);
+        }
+      for (int t = 1; t <= MOST_THREADS; t++)
+        for (int k = 0; k < 3; k++) free(got[t][k].data);
+      free(p.data), free(m.data), free(v.data), free(dp), free(dm), free(dv);
+    }
+}
+static void test_slab_passes(void **state) {
+  static const int64_t lengths[] = {0, 1, 17, 4096, 4097, 70000, 9000000};
+  (void)state;
+  for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++)
+    for (int isa = 0; isa < LEVELS; isa++) {
+      if (!have_level(isa)) continue;
+      int64_t n = lengths[k];
+      wok__arr x = make_f32(WOK_SHAPE(n), 1);
+      long double sum = 0;
+      for (int64_t i = 0; i < n; i++) sum += (long double)(at(&x, i) * at(&x, i));
+      double exact = (double)sum, one = 0;
+      bool finite;
+      for (int t = 1; t <= MOST_THREADS; t++) {
+        double got = wok__sumsq(context(isa, t), x.data, n, &finite);
+        assert_true(finite && fabs(got - exact) <= 1e-13 * exact);
+        if (t == 1) one = got;
+        assert_memory_equal(&got, &one, sizeof got);
+      }
+      const wok__optim_kernels *with = wok__optim_kernels_of((wok__isa)isa);
+      if (n > 0) {
+        assert_true(with->finite(x.data, n));
+        f32(&x)[n - 1] = 3e38f; /* its square is no f32 */
+        assert_true(with->finite(x.data, n) && wok__sumsq(context(isa, 2), x.data, n, &finite) > 8e76 && finite);
+        f32(&x)[n / 2] = n % 2 ? NAN : -HUGE_VALF;
+        (void)wok__sumsq(context(isa, 2), x.data, n, &finite);
+        assert_false(finite || with->finite(x.data, n));
+      }
+      wok__fill(context(isa, 2), x.data, 3, n);
+      wok__scale(context(isa, 2), x.data, -0.5f, n);
+      for (int64_t i = 0; i < n; i++)
+        if (f32(&x)[i] != -1.5f) fail();
+      free(x.data);
+    }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_elementwise), cmocka_unit_test(test_nan),       cmocka_unit_test(test_select),
       cmocka_unit_test(test_accumulate),  cmocka_unit_test(test_activation), cmocka_unit_test(test_broadcast_and_sum),
       cmocka_unit_test(test_copies),      cmocka_unit_test(test_permute),   cmocka_unit_test(test_gather_scatter),
       cmocka_unit_test(test_softmax),     cmocka_unit_test(test_softmax_masked), cmocka_unit_test(test_norms),
-      cmocka_unit_test(test_dropout),     cmocka_unit_test(test_rope)};
+      cmocka_unit_test(test_dropout),     cmocka_unit_test(test_rope),
+      cmocka_unit_test(test_adamw),       cmocka_unit_test(test_slab_passes)};
   return cmocka_run_group_tests_name("vec_kernels", tests, NULL, free_contexts);
 }

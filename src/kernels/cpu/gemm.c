@@ -5,7 +5,7 @@
 /* Sizes below were chosen by measurement on the shapes of docs/notes-gemm.md; none depends on the number of threads. */
 enum {
   TILE_WORK = 1 << 20,      /* products of a tile worth handing out: about 9 us at AVX-512's rate */
-  TILES = 64,               /* enough for an even load on 16 threads */
+  TILES = 48,               /* enough for an even load on 16 threads */
   SLAB_BYTES = 16 << 20,    /* of packed B */
   PACK_WORK = 1 << 16,      /* elements packed by one piece of pool work */
   L2_BYTES = 3 << 19,       /* 1.5 MB: of A that a tile re-reads for every panel of B */
@@ -29,21 +29,28 @@ static double unevenness(int64_t n) {
   return s / (double)WOK__COUNT(threads);
 }
 
-/* Rows and columns of a tile. What a tile costs besides its products, in products per element: A is fetched (or packed) once
-   per column of tiles, B once per row of tiles; a piece of A that overflows the L2 cache costs more the larger it is. */
+/* What a tile of tn columns pays for its A, as a share of its products' time: packing costs 43 products per element, reading
+   it unpacked 5 and a slower kernel (both measured). */
+static double cost_of_a(const wok__gemm *g, const wok__gemm_engine *e, int64_t tn) {
+  if (!e->pack) return 25 / (double)tn;
+  return g->ta || tn >= WOK__GEMM_PACK_COLUMNS ? 43 / (double)tn : 0.05 + 5 / (double)tn;
+}
+
+/* Rows and columns of a tile, weighing what A costs, what B costs, a piece of A that overflows the L2 cache, and an uneven
+   load of the threads. */
 static void choose_tile(wok__gemm_plan *p) {
   const wok__gemm *g = &p->g;
   const wok__gemm_engine *e = p->engine;
   int64_t max_m = ceil_div(g->M, e->mr), max_n = ceil_div(g->N, e->nr), kc = e->kc ? WOK__MIN(e->kc, g->K) : g->K;
   double work = (double)g->M * (double)g->N * (double)g->K;
   int64_t want = (int64_t)WOK__MIN(WOK__MAX(work / TILE_WORK, 1.0), (double)TILES);
-  double a_cost = !e->pack ? 25 : g->ta ? 35 : 5, b_cost = e->pack ? 5 : 25, best = 0;
+  double b_cost = e->pack ? 5 : 25, best = 0;
   for (int64_t j = 1; j <= WOK__MIN(max_n, (int64_t)TILES); j++) {
     int64_t tn = round_up(ceil_div(g->N, j), e->nr);
     for (int64_t i = WOK__MIN(ceil_div(want, j), max_m); i <= WOK__MIN(ceil_div(2 * want, j), max_m); i++) {
       int64_t tm = round_up(ceil_div(g->M, i), e->mr);
       double a_share = (double)(tm * kc * wok_dtype_size(g->in)) / L2_BYTES;
-      double cost = a_cost / (double)tn + b_cost / (double)tm + 0.2 * a_share * a_share;
+      double cost = cost_of_a(g, e, tn) + b_cost / (double)tm + 0.2 * a_share * a_share;
       if (want > 1) cost += unevenness(ceil_div(g->M, tm) * ceil_div(g->N, tn));
       if (best == 0 || cost < best) {
         best = cost;
@@ -83,7 +90,7 @@ void wok__gemm_plan_on(wok__gemm_plan *p, const wok__gemm_engine *e, const wok__
   } else {
     choose_tile(p);
     choose_slab(p);
-    if (e->pack) p->worker_bytes = round_up((e->nr + (g->ta ? round_up(p->tm, e->mr) : 0)) * e->kc * size, 64);
+    if (e->pack) p->worker_bytes = round_up((e->nr + round_up(p->tm, e->mr) + 1) * e->kc * size, 64);
   }
   if (g->batch > 1 && g->M <= p->tm && g->N <= p->tn)
     p->group = (int64_t)WOK__MIN(WOK__MAX((double)TILE_WORK / WOK__MAX(work, 1.0), 1.0), (double)g->batch);

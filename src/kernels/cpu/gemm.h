@@ -41,7 +41,8 @@ typedef struct wok__gemm_engine {
   wok__isa isa;
   wok_dtype in, out;
   int64_t mr, nr;          /* grain of rows and columns */
-  int64_t kc;              /* longest piece of K */
+  int64_t kc;              /* longest piece of K; 0: it has no pieces */
+  bool uncapped;           /* knows the machine's own instructions only: not for a context with an ISA cap */
   /* Packs rows k0..k1 of B, panels [p0,p1) of nr columns of the slab [n0,n1), into the slab at dst. NULL: no packing. */
   void (*pack)(const wok__gemm *g, const void *b, int64_t k0, int64_t k1, int64_t n0, int64_t n1, int64_t p0, int64_t p1,
                void *dst);
@@ -49,6 +50,9 @@ typedef struct wok__gemm_engine {
   /* C = A B^T for few rows of A: streams the rows of B once, nothing is packed. NULL: tile does it. */
   void (*dots)(const wok__gemm_tile *t);
 } wok__gemm_engine;
+
+/* From this width of a tile on, A is packed even where its rows are contiguous. */
+enum { WOK__GEMM_PACK_COLUMNS = 704 };
 
 /* How a product will be computed. A plan serves every M and K up to those it was made for: set g.M or g.K (the last,
    shorter chunk of a loop) in a copy; tiles and slabs keep their sizes. */

@@ -10,14 +10,9 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-#define WOK__GEMM_BLOCKS(X) X(generic)
+extern const wok__gemm_engine wok__gemm_generic_f32, wok__gemm_generic_f64;
 #ifdef WOK_X86
-#undef WOK__GEMM_BLOCKS
-#define WOK__GEMM_BLOCKS(X) X(avx512) X(avx2) X(generic)
+extern const wok__gemm_engine wok__gemm_avx512_f32, wok__gemm_avx512_f64, wok__gemm_avx2_f32, wok__gemm_avx2_f64;
 #endif
-
-#define WOK__GEMM_BLOCK(isa) extern const wok__gemm_engine wok__gemm_##isa##_f32, wok__gemm_##isa##_f64;
-WOK__GEMM_BLOCKS(WOK__GEMM_BLOCK)
-#undef WOK__GEMM_BLOCK
 
 #endif

@@ -20,9 +20,10 @@ static inline void square_f32(float *dst, int64_t to, const float *src, int64_t 
     r[4 * i + 3] = _mm256_shuffle_ps(s[4 * i + 1], s[4 * i + 3], 0xee);
   }
   UNROLL for (int j = 0; j < 4; j++) {
-    _mm256_storeu_ps(dst + j * to, _mm256_permute2f128_ps(r[j], r[4 + j], 0x20));
-    _mm256_storeu_ps(dst + (4 + j) * to, _mm256_permute2f128_ps(r[j], r[4 + j], 0x31));
+    s[j] = _mm256_permute2f128_ps(r[j], r[4 + j], 0x20);
+    s[4 + j] = _mm256_permute2f128_ps(r[j], r[4 + j], 0x31);
   }
+  UNROLL for (int i = 0; i < 8; i++) _mm256_storeu_ps(dst + i * to, s[i]);
 }
 
 static inline void square_f64(double *dst, int64_t to, const double *src, int64_t ld) {
@@ -33,9 +34,10 @@ static inline void square_f64(double *dst, int64_t to, const double *src, int64_
     s[2 * i + 1] = _mm256_unpackhi_pd(r[2 * i], r[2 * i + 1]);
   }
   UNROLL for (int j = 0; j < 2; j++) {
-    _mm256_storeu_pd(dst + j * to, _mm256_permute2f128_pd(s[j], s[2 + j], 0x20));
-    _mm256_storeu_pd(dst + (2 + j) * to, _mm256_permute2f128_pd(s[j], s[2 + j], 0x31));
+    r[j] = _mm256_permute2f128_pd(s[j], s[2 + j], 0x20);
+    r[2 + j] = _mm256_permute2f128_pd(s[j], s[2 + j], 0x31);
   }
+  UNROLL for (int i = 0; i < 4; i++) _mm256_storeu_pd(dst + i * to, r[i]);
 }
 
 static inline float sum_f32(__m256 v) {
@@ -55,7 +57,6 @@ static inline double sum_f64(__m256d v) {
 #define MR 6
 #define KC 256
 #define ROWS(X) X(6) X(4) X(2) X(1)
-#define B_AHEAD 128
 #define v_zero() _mm256_setzero_ps()
 #define v_load(p) _mm256_loadu_ps(p)
 #define v_store(p, v) _mm256_storeu_ps(p, v)
@@ -63,7 +64,7 @@ static inline double sum_f64(__m256d v) {
 #define v_add(a, b) _mm256_add_ps(a, b)
 #define v_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define v_sum(v) sum_f32(v)
-#define pack_square(dst, src, ld) square_f32(dst, 16, src, ld)
+#define turn(dst, to, src, ld) square_f32(dst, to, src, ld)
 #define N(name) name##_f32
 #define ENGINE wok__gemm_avx2_f32
 #define ENGINE_TYPE WOK_F32
@@ -75,7 +76,6 @@ static inline double sum_f64(__m256d v) {
 #define MR 6
 #define KC 256
 #define ROWS(X) X(6) X(4) X(2) X(1)
-#define B_AHEAD 64
 #define v_zero() _mm256_setzero_pd()
 #define v_load(p) _mm256_loadu_pd(p)
 #define v_store(p, v) _mm256_storeu_pd(p, v)
@@ -83,7 +83,7 @@ static inline double sum_f64(__m256d v) {
 #define v_add(a, b) _mm256_add_pd(a, b)
 #define v_fma(a, b, c) _mm256_fmadd_pd(a, b, c)
 #define v_sum(v) sum_f64(v)
-#define pack_square(dst, src, ld) square_f64(dst, 8, src, ld)
+#define turn(dst, to, src, ld) square_f64(dst, to, src, ld)
 #define N(name) name##_f64
 #define ENGINE wok__gemm_avx2_f64
 #define ENGINE_TYPE WOK_F64

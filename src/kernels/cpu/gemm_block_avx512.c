@@ -28,11 +28,12 @@ static inline void square_f32(float *dst, int64_t to, const float *src, int64_t 
     s[12 + j] = _mm512_shuffle_f32x4(r[8 + j], r[12 + j], 0xdd);
   }
   UNROLL for (int j = 0; j < 4; j++) {
-    _mm512_storeu_ps(dst + j * to, _mm512_shuffle_f32x4(s[j], s[8 + j], 0x88));
-    _mm512_storeu_ps(dst + (4 + j) * to, _mm512_shuffle_f32x4(s[4 + j], s[12 + j], 0x88));
-    _mm512_storeu_ps(dst + (8 + j) * to, _mm512_shuffle_f32x4(s[j], s[8 + j], 0xdd));
-    _mm512_storeu_ps(dst + (12 + j) * to, _mm512_shuffle_f32x4(s[4 + j], s[12 + j], 0xdd));
+    r[j] = _mm512_shuffle_f32x4(s[j], s[8 + j], 0x88);
+    r[4 + j] = _mm512_shuffle_f32x4(s[4 + j], s[12 + j], 0x88);
+    r[8 + j] = _mm512_shuffle_f32x4(s[j], s[8 + j], 0xdd);
+    r[12 + j] = _mm512_shuffle_f32x4(s[4 + j], s[12 + j], 0xdd);
   }
+  UNROLL for (int i = 0; i < 16; i++) _mm512_storeu_ps(dst + i * to, r[i]);
 }
 
 static inline void square_f64(double *dst, int64_t to, const double *src, int64_t ld) {
@@ -49,11 +50,12 @@ static inline void square_f64(double *dst, int64_t to, const double *src, int64_
     r[6 + j] = _mm512_shuffle_f64x2(s[4 + j], s[6 + j], 0xdd);
   }
   UNROLL for (int j = 0; j < 2; j++) {
-    _mm512_storeu_pd(dst + j * to, _mm512_shuffle_f64x2(r[j], r[4 + j], 0x88));
-    _mm512_storeu_pd(dst + (2 + j) * to, _mm512_shuffle_f64x2(r[2 + j], r[6 + j], 0x88));
-    _mm512_storeu_pd(dst + (4 + j) * to, _mm512_shuffle_f64x2(r[j], r[4 + j], 0xdd));
-    _mm512_storeu_pd(dst + (6 + j) * to, _mm512_shuffle_f64x2(r[2 + j], r[6 + j], 0xdd));
+    s[j] = _mm512_shuffle_f64x2(r[j], r[4 + j], 0x88);
+    s[2 + j] = _mm512_shuffle_f64x2(r[2 + j], r[6 + j], 0x88);
+    s[4 + j] = _mm512_shuffle_f64x2(r[j], r[4 + j], 0xdd);
+    s[6 + j] = _mm512_shuffle_f64x2(r[2 + j], r[6 + j], 0xdd);
   }
+  UNROLL for (int i = 0; i < 8; i++) _mm512_storeu_pd(dst + i * to, s[i]);
 }
 
 static inline float sum_f32(__m512 v) {
@@ -75,7 +77,6 @@ static inline double sum_f64(__m512d v) {
 #define MR 14
 #define KC 384
 #define ROWS(X) X(14) X(8) X(4) X(2) X(1)
-#define B_AHEAD 256
 #define v_zero() _mm512_setzero_ps()
 #define v_load(p) _mm512_loadu_ps(p)
 #define v_store(p, v) _mm512_storeu_ps(p, v)
@@ -83,7 +84,7 @@ static inline double sum_f64(__m512d v) {
 #define v_add(a, b) _mm512_add_ps(a, b)
 #define v_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define v_sum(v) sum_f32(v)
-#define pack_square(dst, src, ld) square_f32(dst, 32, src, ld)
+#define turn(dst, to, src, ld) square_f32(dst, to, src, ld)
 #define N(name) name##_f32
 #define ENGINE wok__gemm_avx512_f32
 #define ENGINE_TYPE WOK_F32
@@ -95,7 +96,6 @@ static inline double sum_f64(__m512d v) {
 #define MR 14
 #define KC 384
 #define ROWS(X) X(14) X(8) X(4) X(2) X(1)
-#define B_AHEAD 128
 #define v_zero() _mm512_setzero_pd()
 #define v_load(p) _mm512_loadu_pd(p)
 #define v_store(p, v) _mm512_storeu_pd(p, v)
@@ -103,7 +103,7 @@ static inline double sum_f64(__m512d v) {
 #define v_add(a, b) _mm512_add_pd(a, b)
 #define v_fma(a, b, c) _mm512_fmadd_pd(a, b, c)
 #define v_sum(v) sum_f64(v)
-#define pack_square(dst, src, ld) square_f64(dst, 16, src, ld)
+#define turn(dst, to, src, ld) square_f64(dst, to, src, ld)
 #define N(name) name##_f64
 #define ENGINE wok__gemm_avx512_f64
 #define ENGINE_TYPE WOK_F64

@@ -11,7 +11,8 @@
  *   vf_rint      of |a| < 2^22, to nearest even
  *   vf_scale2(a,n) = a 2^n, n a whole number in [-250, 250]; vf_scale2_near: n in [-127, 127], and -127 gives 0
  *   vf_split     a = m 2^e, m in [0.75, 1.5), of a positive finite a
- *   vf_sum, vf_top   over the lanes, halving: a fixed order
+ *   vf_sum, vf_top   over the lanes, halving: a fixed order; vf_sums: of VL vectors at once
+ *   vf_transpose     VL vectors, rows to columns
  *   vu_iota4, vu_store4   with counters in lanes as vu_iota4 has them, vu_store4 writes a b c d of counter 0, 1, ... in turn
  *   MM_ROWS, MM_VECS   the register block of the small matrix products */
 #ifndef WOK_KERNELS_CPU_VEC_H

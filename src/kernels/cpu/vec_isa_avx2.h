@@ -103,6 +103,14 @@ VFN void vf_transpose(vf r[8]) {
   }
   for (int j = 0; j < 8; j++) r[j] = t[j];
 }
+VFN vf vf_sums(const vf r[8]) {
+  vf t[4], u[2];
+  for (int i = 0; i < 4; i++)
+    t[i] = _mm256_add_ps(_mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]), _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]));
+  for (int i = 0; i < 2; i++)
+    u[i] = _mm256_add_ps(_mm256_shuffle_ps(t[2 * i], t[2 * i + 1], 0x44), _mm256_shuffle_ps(t[2 * i], t[2 * i + 1], 0xee));
+  return _mm256_add_ps(_mm256_permute2f128_ps(u[0], u[1], 0x20), _mm256_permute2f128_ps(u[0], u[1], 0x31));
+}
 
 VFN vu vu_set1(uint32_t a) { return _mm256_set1_epi32((int32_t)a); }
 VFN vu vu_load(const uint32_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }

@@ -116,6 +116,7 @@ VFN void vf_transpose(vf r[4]) {
   vf a = r[0], b = r[1], c = r[2], d = r[3];
   for (int i = 0; i < 4; i++) r[i] = (vf){a[i], b[i], c[i], d[i]};
 }
+VFN vf vf_sums(const vf r[4]) { return (vf){vf_sum(r[0]), vf_sum(r[1]), vf_sum(r[2]), vf_sum(r[3])}; }
 
 VFN vu vu_set1(uint32_t a) { return (vu){a, a, a, a}; }
 VFN vu vu_load(const uint32_t *p) {

@@ -16,7 +16,7 @@
 #define WOK__REF_ORDER(X, op) WOK__REF_FLOATS(X, op) X(op, BOOL, op##_whole, 0, NULL)
 
 #define WOK__REF_ROWS(X)                                                                                     \
-  WOK__REF_EVERY(X, full, full) WOK__REF_NUMBERS(X, iota) WOK__REF_FLOATS(X, random)                         \
+  WOK__REF_EVERY(X, full, full) WOK__REF_EVERY(X, custom, custom) WOK__REF_NUMBERS(X, iota) WOK__REF_FLOATS(X, random) \
   WOK__REF_EVERY(X, store, store) WOK__REF_NUMBERS(X, accumulate) WOK__REF_EVERY(X, store_rows, store_rows)  \
   WOK__REF_NUMBERS(X, add) WOK__REF_NUMBERS(X, sub) WOK__REF_NUMBERS(X, mul) WOK__REF_FLOATS(X, div)         \
   WOK__REF_NUMBERS(X, maximum) WOK__REF_NUMBERS(X, minimum) WOK__REF_NUMBERS(X, neg) WOK__REF_FLOATS(X, exp) \

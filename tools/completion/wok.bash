@@ -1,0 +1,25 @@
+# made by `wok --completion bash` from the tables of verbs and options
+_wok() {
+  local cur=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]} words
+  if [ "$COMP_CWORD" -eq 1 ]; then words='info pack pretrain eval generate logits report runs inspect bench --help --version'
+  else case $verb in
+    info) words=' --threads --seed --memory --isa --json --quiet --help' ;;
+    pack) words=' --output --tokenizer --documents --hold-out --no-hold-out --min-count --strip-ansi --threads --seed --memory --isa --json --quiet --help' ;;
+    pretrain) words=' --data --output --arch --preset --depth --style --set --dropout --steps --minutes --batch --seq --accumulate --lr --min-lr --warmup --schedule --beta1 --beta2 --eps --weight-decay --no-weight-decay --clip --no-clip --compute --eval-every --save-every --keep --baselines --sample --resume --overwrite --dry-run --threads --seed --memory --isa --json --quiet --help' ;;
+    eval) words=' --model --data --split --batch --seq --baselines --threads --seed --memory --isa --json --quiet --help' ;;
+    generate) words=' --model --prompt --prompts --tokens --greedy --temperature --top-k --top-p --repetition-penalty --repetition-window --ignore-eod --threads --seed --memory --isa --json --quiet --help' ;;
+    logits) words=' --model --ids --threads --seed --memory --isa --json --quiet --help' ;;
+    report) words=' --output --threads --seed --memory --isa --json --quiet --help' ;;
+    runs) words=' --threads --seed --memory --isa --json --quiet --help' ;;
+    inspect) words=' --tensors --plan --dot --batch --seq --verify --threads --seed --memory --isa --json --quiet --help' ;;
+    bench) words=' --reps --compute --arch --preset --depth --style --vocab --batch --seq --m --n --k --heads --kv-heads --head-dim --bidirectional --prompt --tokens --report --threads --seed --memory --isa --json --quiet --help' ;;
+    esac
+  fi
+  COMPREPLY=()
+  case $cur in
+    -*) COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;
+    *) if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W "$words" -- "$cur"))
+       else COMPREPLY=($(compgen -f -- "$cur")); fi ;;
+  esac
+}
+complete -o filenames -F _wok wok
