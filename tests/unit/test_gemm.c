@@ -58,8 +58,8 @@ static product product_new(wok_dtype t, int64_t batch, int64_t M, int64_t N, int
   g->lda = (ta ? M : K) + slack, g->ldb = (tb ? K : N) + slack, g->ldc = N + slack;
   g->sa = (ta ? K : M) * g->lda, g->sb = shared_b ? 0 : (tb ? N : K) * g->ldb, g->sc = M * g->ldc + slack;
   p.nc = batch * g->sc + 1;
-  p.a = numbers(t, batch * g->sa + 1, 1);
-  p.b = numbers(t, (shared_b ? (tb ? N : K) * g->ldb : batch * g->sb) + 1, 2);
+  p.a = numbers(t, batch * g->sa, 1);
+  p.b = numbers(t, shared_b ? (tb ? N : K) * g->ldb : batch * g->sb, 2);
   p.c0 = numbers(t, p.nc, 3);
   p.bias = numbers(t, N, 4);
   p.c = wok__malloc(p.nc * wok_dtype_size(t));
@@ -284,7 +284,7 @@ static void against_reference(op_run *r, double tol) {
 
 static wok__arr arr(wok_dtype t, wok_shape s, uint32_t stream) {
   wok__arr a = {t, s, NULL};
-  if (stream) a.data = numbers(t, wok__shape_count(&s) + 1, stream);
+  if (stream) a.data = numbers(t, wok__shape_count(&s), stream);
   return a;
 }
 
