@@ -1,6 +1,7 @@
 /* optim/rule.c - the table of rules, and what a parameter's role decides. */
 #include <math.h>
 #include <string.h>
+#include "kernels/cpu/optim.h"
 #include "optim/optim.h"
 
 /* AdamW (spec 03, 11.1; Loshchilov and Hutter, arXiv 1711.05101): theta -= lr (mhat / (sqrt(vhat) + eps) + decay theta). */
@@ -8,17 +9,15 @@ enum { BETA1, BETA2, EPS };
 
 static void run_adamw(const wok__chunk *k) {
   double beta1 = k->number[BETA1], beta2 = k->number[BETA2], t = (double)k->step;
-  float b1 = (float)beta1, c1 = (float)(1 - beta1), b2 = (float)beta2, c2 = (float)(1 - beta2);
-  float step = (float)(k->lr / (1 - pow(beta1, t))), decay = (float)(k->lr * k->decay);
-  float unbias = (float)(1 / sqrt(1 - pow(beta2, t))), eps = (float)k->number[EPS], scale = (float)k->grad_scale;
-  float *restrict p = k->param, *restrict m = k->state[0], *restrict v = k->state[1];
-  const float *restrict grad = k->grad;
-  for (int64_t i = 0; i < k->n; i++) {
-    float g = grad[i] * scale;
-    m[i] = b1 * m[i] + c1 * g;
-    v[i] = b2 * v[i] + c2 * (g * g);
-    p[i] -= step * (m[i] / (sqrtf(v[i]) * unbias + eps)) + decay * p[i];
-  }
+  wok__adamw_args a = {.lr = k->lr,
+                       .beta1 = beta1,
+                       .beta2 = beta2,
+                       .eps = k->number[EPS],
+                       .weight_decay = k->decay,
+                       .bias1 = 1 - pow(beta1, t),
+                       .bias2 = 1 - pow(beta2, t),
+                       .grad_scale = k->grad_scale};
+  wok__optim_kernels_of(k->isa)->adamw(k->param, k->grad, k->state[0], k->state[1], k->n, &a);
 }
 
 static const wok__rule rules[] = {

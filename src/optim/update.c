@@ -1,12 +1,9 @@
 /* optim/update.c - the slabs of gradients and state, and the passes over them, chunk by chunk. */
 #include <math.h>
-#include <string.h>
+#include "kernels/cpu/optim.h"
 #include "optim/optim.h"
 
-enum {
-  CHUNK = 1 << 14, /* elements: four f32 streams of a chunk lie in 256 KB, inside the second-level cache */
-  BLOCK = 1 << 16  /* elements a partial sum of squares runs over */
-};
+enum { CHUNK = 1 << 14 }; /* elements: four f32 streams of a chunk lie in 256 KB, inside the second-level cache */
 
 struct wok__optim {
   wok_ctx *c;
@@ -17,8 +14,6 @@ struct wok__optim {
   wok__slab grads, state[WOK__RULE_STATES];
   struct chunk { int64_t offset, n; double decay; } *chunk;
   int64_t nchunks;
-  double *partial; /* one sum of squares for each BLOCK */
-  int64_t nblocks;
 };
 
 /* What a step hands to its tiles. */
@@ -75,9 +70,6 @@ static wok_status check_opts(wok_ctx *c, const wok__rule *r, const wok__optim_op
 static wok_status set_up(wok__optim *o, const wok_param *list, int64_t n) {
   WOK__TRY(check_opts(o->c, o->rule, &o->opts));
   WOK__TRY(cut_chunks(o, list, n));
-  o->nblocks = (o->count + BLOCK - 1) / BLOCK;
-  o->partial = wok__calloc(WOK__MAX(o->nblocks, 1), (int64_t)sizeof *o->partial);
-  if (!o->partial) return wok__nomem(o->c, o->nblocks * (int64_t)sizeof *o->partial);
   WOK__TRY(wok__slab_new(o->c, &o->grads, WOK_F32, o->count, "the gradients"));
   for (int i = 0; i < o->rule->nstate; i++) WOK__TRY(wok__slab_new(o->c, &o->state[i], WOK_F32, o->count, "the optimizer's state"));
   return WOK_OK;
@@ -106,7 +98,6 @@ void wok__optim_free(wok__optim *o) {
   wok__slab_free(&o->grads);
   for (int i = 0; i < WOK__RULE_STATES; i++) wok__slab_free(&o->state[i]);
   wok__free(o->chunk);
-  wok__free(o->partial);
   wok__free(o);
 }
 
@@ -117,38 +108,8 @@ const wok__rule *wok__optim_rule(const wok__optim *o) { return o->rule; }
 int64_t wok__optim_steps(const wok__optim *o) { return o->steps; }
 void wok__optim_set_steps(wok__optim *o, int64_t steps) { o->steps = steps; }
 
-static int64_t block_size(const wok__optim *o, int64_t tile) { return WOK__MIN(BLOCK, o->count - tile * BLOCK); }
-
-static void zero_block(void *arg, int64_t tile, int worker) {
-  (void)worker;
-  wok__optim *o = arg;
-  memset((float *)o->grads.data + tile * BLOCK, 0, (size_t)block_size(o, tile) * sizeof(float));
-}
-
-void wok__optim_zero(wok__optim *o) { wok__pool_run(o->c, zero_block, o, o->nblocks); }
-
-static double sum_of_squares(const float *x, int64_t n) {
-  /* Eight sums at once, added up in a fixed order: the compiler may keep them in vector registers. */
-  double sum[8] = {0};
-  int64_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (int j = 0; j < 8; j++) sum[j] += (double)x[i + j] * (double)x[i + j];
-  for (; i < n; i++) sum[i % 8] += (double)x[i] * (double)x[i];
-  return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
-}
-
-static void square_block(void *arg, int64_t tile, int worker) {
-  (void)worker;
-  wok__optim *o = arg;
-  o->partial[tile] = sum_of_squares((const float *)o->grads.data + tile * BLOCK, block_size(o, tile));
-}
-
-double wok__optim_norm(wok__optim *o) {
-  wok__pool_run(o->c, square_block, o, o->nblocks);
-  double sum = 0;
-  for (int64_t i = 0; i < o->nblocks; i++) sum += o->partial[i];
-  return sqrt(sum);
-}
+void wok__optim_zero(wok__optim *o) { wok__fill(o->c, o->grads.data, 0, o->count); }
+double wok__optim_norm(wok__optim *o) { return sqrt(wok__sumsq(o->c, o->grads.data, o->count, NULL)); }
 
 static void update_chunk(void *arg, int64_t tile, int worker) {
   (void)worker;

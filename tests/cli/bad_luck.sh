@@ -185,6 +185,18 @@ less 'seconds until it has stopped' $(($(date +%s) - began)) 3
 checks=$((checks + 1))
 grep -q 'stopped at once' err || fault "'stopped at once' on stderr" "$(cat err)"
 
+words 20000 8 >many
+setup "$WOK" pack many --documents line --tokenizer data --hold-out 90 -o many-data
+"$WOK" eval --model run --data many-data --batch 1 --threads 1 >out 2>err &
+pid=$!
+pids="$pids $pid"
+sleep 0.3
+kill -s INT "$pid"
+status_of "$pid"
+equal 'status of eval, interrupted' 130 "$status"
+printf 'interrupted\n' >texts
+said 'eval, interrupted'
+
 "$WOK" generate --model run --prompts - <pipe >out 2>err &
 pid=$!
 pids="$pids $pid"
@@ -269,6 +281,14 @@ refused 1 file directory -- "$WOK" report run -o file/page.html
 ran 1 "$WOK" inspect run --dot file/graph.dot
 holds err 'file/graph.dot: cannot be written' directory
 kept
+if [ "$(id -u)" -ne 0 ]; then # root may write everywhere
+  mkdir closed
+  chmod 555 closed
+  refused 1 closed 'permission denied' -- "$WOK" pack text -o closed/data
+  # shellcheck disable=SC2086
+  refused 1 closed 'permission denied' -- "$WOK" pretrain --data data -o closed/run $options --steps 2
+  chmod 755 closed
+fi
 mkdir small
 if mount -t tmpfs -o size=2m tmpfs small 2>/dev/null; then
   mounts="$mounts small"
