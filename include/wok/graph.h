@@ -46,6 +46,8 @@ WOK_API wok_val *wok_iota(wok_graph *g, wok_dtype t, wok_shape s, int axis); /* 
    values with the same (stream, shape) equal. New numbers each run (run's tick). */
 WOK_API wok_val *wok_random_uniform(wok_graph *g, wok_dtype t, wok_shape s, uint32_t stream);
 WOK_API wok_val *wok_random_normal(wok_graph *g, wok_dtype t, wok_shape s, uint32_t stream);
+WOK_API wok_val *wok_random_gumbel(wok_graph *g, wok_dtype t, wok_shape s, uint32_t stream); /* -log(-log uniform), finite */
+WOK_API wok_val *wok_random_bernoulli(wok_val *p, uint32_t stream); /* 1 with probability p, else 0; no gradient to p */
 
 /* ---- state: external buffers and effects ---- */
 /* A buffer names memory outside all graphs; data may be NULL until the first run and may be changed between runs.
@@ -89,6 +91,15 @@ WOK_API wok_val *wok_equal(wok_val *a, wok_val *b);
 WOK_API wok_val *wok_select(wok_val *cond, wok_val *a, wok_val *b); /* cond bool */
 WOK_API wok_val *wok_cast(wok_val *x, wok_dtype t);
 WOK_API wok_val *wok_stop_grad(wok_val *x);
+WOK_API wok_val *wok_sigmoid(wok_val *x);
+WOK_API wok_val *wok_log_sigmoid(wok_val *x);
+WOK_API wok_val *wok_softplus(wok_val *x); /* log(1 + e^x) */
+WOK_API wok_val *wok_elu(wok_val *x, double alpha); /* x; alpha (e^x - 1) where x <= 0 */
+/* x; slope x where x <= 0. The second derivative is exactly zero, so a penalty on its gradient gives biases none. */
+WOK_API wok_val *wok_leaky_relu(wok_val *x, double slope);
+WOK_API wok_val *wok_rsqrt(wok_val *x); /* 1 / sqrt(x) */
+/* x^p with p fixed. Whole p up to 64: products, for any x; their halves: and a square root; other p: exp(p log x), x > 0. */
+WOK_API wok_val *wok_pow(wok_val *x, double p);
 
 /* ---- shape: an axis below 0 counts from the end (-1 is the last) ---- */
 WOK_API wok_val *wok_reshape(wok_val *x, wok_shape s); /* one size may be -1 */
@@ -105,6 +116,16 @@ WOK_API wok_val *wok_max_axis(wok_val *x, int axis, bool keep); /* gradient shar
 WOK_API wok_val *wok_cumsum(wok_val *x, int axis, bool reverse);
 WOK_API wok_val *wok_gather(wok_val *x, wok_val *idx);  /* x [R, ...], idx i32 [n...] -> [n..., ...]; idx out of range: zeros */
 WOK_API wok_val *wok_scatter_add(wok_val *v, wok_val *idx, int64_t rows); /* transpose of gather; ascending position order */
+WOK_API wok_val *wok_logsumexp(wok_val *x, int axis, bool keep); /* log of the sum of e^x; of nothing but -inf: -inf */
+/* out[..i..] = x[..idx[..i..]..] along axis; idx i32, all its other sizes x's own; out of range: zero (NumPy's take_along_axis). */
+WOK_API wok_val *wok_take_along(wok_val *x, wok_val *idx, int axis);
+/* Its transpose: zeros with `size` positions along axis, to which v is added where idx says; ascending position order. */
+WOK_API wok_val *wok_put_along(wok_val *v, wok_val *idx, int axis, int64_t size);
+/* Sorted along axis; equal ones keep their order, NaNs come last either way. *from (NULL: not wanted): i32, where each was.
+   The gradient goes where each came from. */
+WOK_API wok_val *wok_sort(wok_val *x, int axis, bool descending, wok_val **from);
+WOK_API wok_val *wok_argsort(wok_val *x, int axis, bool descending);
+WOK_API wok_val *wok_top_k(wok_val *x, int64_t k, int axis, wok_val **from); /* the k largest, the largest first */
 
 /* ---- products ---- */
 /* a [..., M, K] (ta: [..., K, M]) times b [..., K, N] (tb: [..., N, K]); equal or broadcast leading sizes. */
@@ -112,11 +133,67 @@ WOK_API wok_val *wok_matmul(wok_val *a, wok_val *b, bool ta, bool tb);
 /* x [..., in], w [out, in], b [out] or NULL -> [..., out] */
 WOK_API wok_val *wok_linear(wok_val *x, wok_val *w, wok_val *b);
 
+/* ---- linear algebra: matrices in the last two axes, one problem for each leading position ---- */
+/* What cannot be done in a run (not positive definite, not finite) gives NaN for that matrix. Gradients are ordinary values. */
+WOK_API wok_val *wok_cholesky(wok_val *a); /* lower L, L L^T = (a + a^T)/2 */
+/* x with t x = b, or t^T x = b (transposed); t [..., n, n] lower or upper triangular, its other triangle is not read;
+   b [..., n, k]. */
+WOK_API wok_val *wok_triangular_solve(wok_val *t, wok_val *b, bool upper, bool transposed);
+/* (a + a^T)/2 = vectors diag(values) vectors^T, values [..., n] ascending; the largest entry of each column of vectors is
+   positive. Returns values; *vectors NULL: not wanted. Where two values are equal, their vectors' gradient is taken as if they
+   did not turn into each other. */
+WOK_API wok_val *wok_eigh(wok_val *a, wok_val **vectors);
+/* a [..., m, n] = u diag(s) vt, k = min(m, n): u [..., m, k], s [..., k] descending, vt [..., k, n]; the largest entry of each
+   column of u is positive. Returns s; *u, *vt NULL: not wanted. Equal values: as for wok_eigh. */
+WOK_API wok_val *wok_svd(wok_val *a, wok_val **u, wok_val **vt);
+
+/* ---- images: x [N, C, H, W] ---- */
+/* Pairs are rows, columns; pads are top, bottom, left, right and may differ. All zero: stride 1, no padding, one group. */
+typedef struct wok_conv2d_opts {
+  int64_t stride[2], dilation[2]; /* 0: 1 */
+  int64_t pad[4];                 /* zeros around x; of wok_conv2d_transpose: what is cut off its result */
+  int64_t groups;                 /* 0: 1 */
+  int64_t more[2];                /* wok_conv2d_transpose: rows and columns added at the end (below the stride) */
+} wok_conv2d_opts;
+/* w [O, C/groups, kh, kw], b [O] or NULL -> [N, O, ...]: the correlation that learning calls convolution. o NULL: all zero. */
+WOK_API wok_val *wok_conv2d(wok_val *x, wok_val *w, wok_val *b, const wok_conv2d_opts *o);
+/* The transpose of wok_conv2d in x: w [C, O/groups, kh, kw], b [O] or NULL -> [N, O, (H - 1) stride - pads + dilation (kh - 1)
+   + 1 + more, ...]. */
+WOK_API wok_val *wok_conv2d_transpose(wok_val *x, wok_val *w, wok_val *b, const wok_conv2d_opts *o);
+typedef struct wok_pool2d_opts {
+  int64_t window[2], stride[2]; /* stride 0: the window */
+  int64_t pad[4];               /* each below the window */
+  bool inside;                  /* averages count only what lies inside x; otherwise the zeros around it count too */
+} wok_pool2d_opts;
+WOK_API wok_val *wok_avg_pool2d(wok_val *x, const wok_pool2d_opts *o);
+/* The gradient goes to the largest of each window, of equal ones to the first (by rows); padding is never the largest. */
+WOK_API wok_val *wok_max_pool2d(wok_val *x, const wok_pool2d_opts *o);
+WOK_API wok_val *wok_global_avg_pool2d(wok_val *x); /* -> [N, C] */
+/* To h rows and w columns, larger or smaller: NEAREST takes floor(i H/h); BILINEAR samples at (i + 1/2) H/h - 1/2 (pixels are
+   areas), CORNERS at i (H - 1)/(h - 1) (corners fall on corners). */
+typedef enum wok_resize { WOK_RESIZE_NEAREST, WOK_RESIZE_BILINEAR, WOK_RESIZE_CORNERS, WOK_RESIZE_COUNT } wok_resize;
+WOK_API wok_val *wok_resize2d(wok_val *x, int64_t h, int64_t w, wok_resize kind);
+
 /* ---- fused operators ---- */
 WOK_API wok_val *wok_softmax(wok_val *x);     /* last axis */
 WOK_API wok_val *wok_log_softmax(wok_val *x);
 WOK_API wok_val *wok_layer_norm(wok_val *x, wok_val *gain, wok_val *bias, double eps); /* last axis; bias may be NULL */
 WOK_API wok_val *wok_rms_norm(wok_val *x, wok_val *gain, double eps);
+/* x [N, C, ...]: each group of C/groups channels of each sample has mean 0 and variance 1, then gain [C] and bias [C] (either
+   may be NULL). instance: each channel is a group. */
+WOK_API wok_val *wok_group_norm(wok_val *x, int64_t groups, wok_val *gain, wok_val *bias, double eps);
+WOK_API wok_val *wok_instance_norm(wok_val *x, wok_val *gain, wok_val *bias, double eps);
+/* Each channel of x [N, C, ...] over the whole batch. Training form: with the batch's own mean and variance; effect[0] and
+   effect[1] (results of the plan, or nothing happens) move the running ones: r += momentum (batch's - r), the variance with
+   N - 1. A gradient through it mixes the samples: per-sample penalties (WGAN-GP, R1) do not mean what they say. */
+typedef struct wok_batch_norm_opts {
+  double eps;               /* 0: 1e-5 */
+  double momentum;          /* 0: 0.1 */
+  wok_buffer *mean, *var;   /* running statistics, of x's type; training form: NULL: none are kept */
+  int64_t mean_at, var_at;  /* where they begin, in elements; C of each */
+} wok_batch_norm_opts;
+WOK_API wok_val *wok_batch_norm(wok_val *x, wok_val *gain, wok_val *bias, const wok_batch_norm_opts *o, wok_val **effect);
+WOK_API wok_val *wok_batch_norm_infer(wok_val *x, wok_val *gain, wok_val *bias, const wok_batch_norm_opts *o);
 typedef enum wok_act { WOK_ACT_GELU_TANH, WOK_ACT_GELU_ERF, WOK_ACT_SILU, WOK_ACT_RELU, WOK_ACT_COUNT } wok_act;
 WOK_API wok_val *wok_activation(wok_val *x, wok_act a);
 WOK_API wok_val *wok_gated(wok_val *gate, wok_val *up, wok_act a); /* act(gate) * up */
@@ -138,6 +215,13 @@ WOK_API wok_val *wok_attention(wok_val *q, wok_val *k, wok_val *v, wok_val *lo, 
 /* logits [T, V] (or the value of wok_linear: then the logits never exist as a whole), labels i32 [T]; label < 0: the row
    counts nothing. -> loss per row [T], zero where ignored. */
 WOK_API wok_val *wok_xent(wok_val *logits, wok_val *labels);
+
+/* ---- estimators ---- */
+/* The value of `value` with the gradient of `gradient` (Bengio et al. 2013, arXiv 1308.3432). */
+WOK_API wok_val *wok_straight_through(wok_val *value, wok_val *gradient);
+/* softmax((logits + Gumbel noise) / temperature) over the last axis (Jang et al., arXiv 1611.01144); hard: the value is one at
+   the largest and zero elsewhere, the gradient that of the soft one. */
+WOK_API wok_val *wok_gumbel_softmax(wok_val *logits, double temperature, bool hard, uint32_t stream);
 
 /* ---- differentiation ---- */
 /* dx[i] = d y / d x[i], y a scalar. An x that y does not depend on gives zeros. Integer x: poison that names it. */

@@ -25,7 +25,8 @@ typedef struct wok_generate_opts {
 typedef struct wok_generated {
   int32_t *ids;      /* new tokens */
   int64_t n;
-  char *text;        /* NUL-terminated */
+  char *text;        /* NUL-terminated; a model of bytes may put NULs into it, too */
+  int64_t text_len;
   const char *stop;  /* "eod", "length", "positions", "caller" */
 } wok_generated;
 /* Many prompts at once. Each begins with the end mark as its first context, as documents do in training. A prompt longer than

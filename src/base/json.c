@@ -76,7 +76,7 @@ static wok_status parse_failed(wok_ctx *c, const json_error_t *e, const char *wh
   case json_error_out_of_memory: return wok__fail(c, WOK_NOMEM, "%s: out of memory", where);
   case json_error_stack_overflow:
     return wok__fail(c, WOK_LIMIT, "%s: line %d column %d: nested too deeply", where, e->line, e->column);
-  default: return wok__fail(c, WOK_FORMAT, "%s: line %d column %d: %s", where, e->line, e->column, e->text);
+  default: return wok__fail(c, WOK_FORMAT, "%s: not JSON: line %d column %d: %s", where, e->line, e->column, e->text);
   }
 }
 

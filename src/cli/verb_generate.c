@@ -65,7 +65,7 @@ static bool stream(void *ud, int i, int32_t id, const char *text, int64_t len) {
 static json_t *result_json(const char *prompt, const wok_generated *r) {
   json_t *ids = json_array();
   for (int64_t i = 0; i < r->n; i++) json_array_append_new(ids, json_integer(r->ids[i]));
-  json_t *text = json_string(r->text), *given = json_string(prompt);
+  json_t *text = json_stringn(r->text, (size_t)r->text_len), *given = json_string(prompt);
   return json_pack("{s:o, s:o, s:o, s:s}", "prompt", given ? given : json_null(), "text", text ? text : json_null(), "ids", ids, "stop", r->stop);
 }
 
@@ -97,7 +97,11 @@ static int generate(cli *c, const options *o, const prompts *p) {
       begin(&unsaid);
       putchar('\n');
     } else
-      for (int i = 0; i < p->n; i++) cli_print("%s%s%s\n", i ? "\n" : "", p->text[i], r[i].text);
+      for (int i = 0; i < p->n; i++) {
+        cli_print("%s%s", i ? "\n" : "", p->text[i]);
+        fwrite(r[i].text, 1, (size_t)r[i].text_len, stdout);
+        cli_print("\n");
+      }
     if (c->tty)
       cli_note(c, "(%lld tokens, %s tokens/s)", (long long)st.new_tokens,
                cli_count(st.decode_s > 0 ? (double)st.new_tokens / st.decode_s : 0));

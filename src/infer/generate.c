@@ -153,6 +153,7 @@ static wok_status results_of(job *j, wok_generated *r) {
     memcpy(r[i].ids, s->ids + s->prompt, (size_t)r[i].n * sizeof *r[i].ids);
     if (s->text.len) memcpy(r[i].text, s->text.p, (size_t)s->text.len);
     r[i].text[s->text.len] = 0;
+    r[i].text_len = s->text.len;
   }
   return WOK_OK;
 }

@@ -3,13 +3,13 @@
 #include "infer/session.h"
 
 static wok_status check(wok_ctx *c, const wok_model_config *cfg, const int32_t *ids, int64_t n) {
-  if (n <= 0) return wok__fail(c, WOK_INVALID, "logits: no ids");
+  if (n <= 0) return wok__fail(c, WOK_INVALID, "no ids");
   if (n > cfg->max_position_embeddings)
-    return wok__fail(c, WOK_LIMIT, "logits: %lld ids, the model has %lld positions", (long long)n,
+    return wok__fail(c, WOK_LIMIT, "%lld ids, the model has %lld positions", (long long)n,
                      (long long)cfg->max_position_embeddings);
   for (int64_t i = 0; i < n; i++)
     if (ids[i] < 0 || ids[i] >= cfg->vocab_size)
-      return wok__fail(c, WOK_INVALID, "logits: id %d at place %lld is outside the vocabulary of %lld", ids[i], (long long)i,
+      return wok__fail(c, WOK_INVALID, "id %d at place %lld is outside the vocabulary of %lld", ids[i], (long long)i,
                        (long long)cfg->vocab_size);
   return WOK_OK;
 }

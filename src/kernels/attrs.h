@@ -35,11 +35,27 @@ typedef struct { int32_t interleaved; int32_t inverse; } wok__attr_rope;  /* inv
 typedef struct { double scale, dropout; uint32_t stream; uint32_t pad; } wok__attr_attention;
 typedef struct { wok__attr_attention a; int64_t heads, keys; int32_t dtype; int32_t pad; } wok__attr_attention_mask;
 
+/* Images. The pads are top, bottom, left, right; arrays of two are rows, columns. size is what the inputs of a transpose do not
+   say about its result: rows and columns of x (conv2d_input, sum_unpool2d, resize2d_transpose) or of w (conv2d_weight); of
+   resize2d those of its result; zero otherwise. */
+typedef struct { int64_t stride[2], dilation[2], pad[4], groups, size[2]; } wok__attr_conv2d;
+typedef struct { int64_t window[2], stride[2], pad[4], size[2]; } wok__attr_pool2d;
+typedef struct { int64_t kind, size[2]; } wok__attr_resize2d;             /* kind: wok_resize */
+typedef struct { double eps; int64_t groups; } wok__attr_group_norm;
+typedef struct { double value; } wok__attr_number;                        /* leaky_relu and its slope, elu */
+typedef struct { int64_t axis, size; } wok__attr_along;                   /* size: of the axis in put_along's result; take_along: 0 */
+typedef struct { int64_t axis, keep, descending; } wok__attr_sort;        /* keep: how many of the axis, from the front */
+typedef struct { int64_t upper, transposed; } wok__attr_triangular;
+
 /* Inputs and outputs of the fused operators (T rows, C columns):
  *   softmax(x) -> y                       softmax_bwd(dy, y) -> dx       (log_softmax the same; y is an ordinary output, so
  *                                         no by-product is needed)
  *   layer_norm(x, gain[, bias]) -> y, mean[rows], rstd[rows]
  *   layer_norm_bwd(dy, x, gain, mean, rstd) -> dx, dgain, dbias
+ *   group_norm(x [N,C,...], gain [C][, bias]) -> y, mean [N groups], rstd [N groups]
+ *   group_norm_bwd(dy, x, gain, mean, rstd) -> dx, dgain, dbias
+ *   batch_norm(x [N,C,...], gain [C][, bias]) -> y, mean [C], var [C]   (ordinary outputs all three)
+ *   batch_norm_bwd(dy, x, gain, mean, var) -> dx, dgain, dbias          (mean and var are inputs like the others)
  *   rms_norm(x, gain) -> y, rstd          rms_norm_bwd(dy, x, gain, rstd) -> dx, dgain
  *   activation(x) -> y                    activation_bwd(dy, x) -> dx
  *   gated(gate, up) -> y                  gated_bwd(dy, gate, up) -> dgate, dup

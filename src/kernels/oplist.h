@@ -14,14 +14,19 @@
   X(add) X(sub) X(mul) X(div) X(maximum) X(minimum)                                                          \
   X(neg) X(exp) X(log) X(sqrt) X(sin) X(cos) X(tanh) X(erf) X(abs) X(affine)                                 \
   X(less) X(less_equal) X(equal) X(select) X(cast) X(stop_grad)                                              \
+  X(sigmoid) X(softplus) X(elu) X(leaky_relu) X(leaky_relu_slope)                                            \
   /* shape */                                                                                                \
   X(reshape) X(permute) X(broadcast_to) X(sum_to) X(slice) X(pad) X(concat) X(max_axis) X(cumsum)            \
-  X(gather) X(scatter_add)                                                                                   \
+  X(gather) X(scatter_add) X(take_along) X(put_along) X(sort)                                                \
   /* products */                                                                                             \
-  X(matmul) X(linear)                                                                                        \
+  X(matmul) X(linear) X(cholesky) X(triangular_solve) X(eigh) X(svd)                                         \
+  /* images */                                                                                               \
+  X(conv2d) X(conv2d_input) X(conv2d_weight) X(sum_pool2d) X(sum_unpool2d) X(max_pool2d)                     \
+  X(resize2d) X(resize2d_transpose)                                                                          \
   /* fused */                                                                                                \
   X(softmax) X(softmax_bwd) X(log_softmax) X(log_softmax_bwd)                                                \
   X(layer_norm) X(layer_norm_bwd) X(rms_norm) X(rms_norm_bwd)                                                \
+  X(group_norm) X(group_norm_bwd) X(batch_norm) X(batch_norm_bwd)                                            \
   X(activation) X(activation_bwd) X(gated) X(gated_bwd) X(dropout) X(rope)                                   \
   X(attention) X(attention_bwd) X(attention_mask)                                                            \
   X(xent) X(xent_bwd) X(linear_xent) X(linear_xent_bwd) X(linear_xent_both)

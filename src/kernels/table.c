@@ -3,10 +3,21 @@
 
 #define TABLES_ALL(X) X(ref_primitives) X(ref_fused) X(cpu_gemm) X(cpu_vec_generic)
 #ifdef WOK_X86
-#define TABLES(X) TABLES_ALL(X) X(cpu_vec_avx2) X(cpu_vec_avx512)
+#define TABLES_X86(X) X(cpu_vec_avx2) X(cpu_vec_avx512)
 #else
-#define TABLES(X) TABLES_ALL(X)
+#define TABLES_X86(X)
 #endif
+#ifdef WOK_ONEDNN
+#define TABLES_ONEDNN(X) X(cpu_conv)
+#else
+#define TABLES_ONEDNN(X)
+#endif
+#ifdef WOK_LAPACK
+#define TABLES_LAPACK(X) X(cpu_lapack)
+#else
+#define TABLES_LAPACK(X)
+#endif
+#define TABLES(X) TABLES_ALL(X) TABLES_X86(X) TABLES_ONEDNN(X) TABLES_LAPACK(X)
 
 #define DECLARE(name) extern const wok__kernel_table wok__kernels_##name;
 TABLES(DECLARE)

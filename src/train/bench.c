@@ -57,6 +57,7 @@ static wok_status set_up(wok_ctx *c, const wok_model_config *cfg, bench *b, cons
 static wok_status measure(bench *b, int reps) {
   wok__step_result step;
   for (int i = 0; i <= reps; i++) {
+    if (wok_cancelled(b->engine.c)) return wok__fail(b->engine.c, WOK_INTERRUPTED, "interrupted");
     double t = wok__now();
     WOK__TRY(wok__engine_step(&b->engine, &b->stream, 1e-5, &step));
     if (i) b->seconds[i - 1] = wok__now() - t;

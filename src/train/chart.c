@@ -193,8 +193,19 @@ static void curve(wok__str *s, const wok__series *r, const axis *x, const axis *
   }
 }
 
+/* How much the numbers beside the axis take. */
+static double number_room(const axis *y) {
+  size_t longest = 0;
+  char z[32];
+  for (int i = 0; i < y->nticks; i++) {
+    wok__chart_number(z, (int64_t)sizeof z, y->tick[i]);
+    longest = WOK__MAX(longest, strlen(z));
+  }
+  return WOK__MAX(30, 12 + 7.2 * (double)longest);
+}
+
 void wok__chart_svg(wok__str *out, const wok__chart *c) {
-  axis x = {.lo = INFINITY, .hi = -INFINITY, .from = 46, .to = c->width - WOK__MAX(12, c->label_room)};
+  axis x = {.lo = INFINITY, .hi = -INFINITY, .from = 30, .to = c->width - WOK__MAX(12, c->label_room)};
   axis y = {.lo = INFINITY, .hi = -INFINITY, .from = c->height - FOOT, .to = HEAD, .log = c->log_y};
   for (int i = 0; i < c->nseries; i++)
     for (int64_t k = 0; k < c->series[i].n; k++) {
@@ -204,8 +215,9 @@ void wok__chart_svg(wok__str *out, const wok__chart *c) {
     }
   bool empty = !(x.hi >= x.lo);
   for (int i = 0; i < c->nlevels; i++) reach(&y, c->level[i].y);
-  finish_axis(&x, WOK__MAX(2, (int)((x.to - x.from) / 70)), 0);
   finish_axis(&y, WOK__MAX(3, c->most_y_ticks), 0.04);
+  x.from = number_room(&y);
+  finish_axis(&x, WOK__MAX(2, (int)((x.to - x.from) / 70)), 0);
   wok__str_printf(out, "<svg class=\"%s\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", c->style, c->width, c->height);
   wok__html_text(out, c->title);
   wok__str_puts(out, "\">");

@@ -138,10 +138,10 @@ static void continue_prompts(wok__trainer *t) {
   int n = t->o.nsamples;
   if (n <= 0) return;
   wok_generated *g = wok__calloc(n, (int64_t)sizeof *g);
-  wok_generate_opts o = {.max_tokens = SAMPLE_TOKENS, .temperature = sample_temperature, .seed = t->o.seed};
+  wok_generate_opts o = {.max_tokens = WOK__MIN(SAMPLE_TOKENS, t->o.seq), .temperature = sample_temperature, .seed = t->o.seed};
   wok_status s = g ? wok_generate(t->m, wok_data_tokenizer(t->data), t->o.samples, n, &o, g, NULL) : wok__nomem(t->c, 64);
   for (int i = 0; s == WOK_OK && i < n; i++) s = wok__runlog_sample(t->log, t->o.samples[i], g[i].text);
-  if (g && s == WOK_OK) wok_generated_free(g, n);
+  if (g) wok_generated_free(g, n);
   wok__free(g);
   /* The model is trained and saved: a sample less is no failure. */
   if (s) wok__log(t->c, WOK_LOG_WARN, "the samples were left out: %s", wok_errmsg(t->c));

@@ -135,7 +135,7 @@ static wok_status count_documents(pack *p) {
     return wok__fail(
         p->c, WOK_FORMAT,
         "too little text to hold anything out: %lld characters in %lld document%s, of which %g %% are none; "
-        "give more text, or hold nothing out",
+        "give more text, or hold nothing out (--no-hold-out)",
         (long long)p->chars, (long long)p->documents, p->documents == 1 ? "" : "s", p->percent);
   return WOK_OK;
 }

@@ -56,7 +56,7 @@ static wok_status check_header(wok__shard *s, int64_t n) {
   if ((int64_t)h->file_bytes != n)
     return wok__fail(s->c, WOK_CORRUPT, "%s: the file has %lld bytes, its header says %lld: %s", s->where,
                      (long long)n, (long long)h->file_bytes,
-                     n < (int64_t)h->file_bytes ? "it is cut off" : "something was added to it");
+                     n < (int64_t)h->file_bytes ? "it is cut off: pack the corpus again" : "something was added to it: pack the corpus again");
   s->blocks = (int64_t)(h->file_bytes - h->sums_at) / 8;
   if (wok__hash64(s->p + h->sums_at, 8 * s->blocks, 0) != h->sums_hash)
     return damaged(s, "the checksum of its checksums is wrong");

@@ -24,8 +24,8 @@ static void parsing(void **state) {
   json_decref(j);
   assert_status(parse(e, &j, "\xef\xbb\xbf{}"), WOK_OK);
   json_decref(j);
-  refused(e, "{\n  \"a\": 1,\n  \"b\" 2\n}", WOK_FORMAT, "config.json: line 3 column ");
-  refused(e, "", WOK_FORMAT, "config.json: line 1 column 0: ");
+  refused(e, "{\n  \"a\": 1,\n  \"b\" 2\n}", WOK_FORMAT, "config.json: not JSON: line 3 column ");
+  refused(e, "", WOK_FORMAT, "config.json: not JSON: line 1 column 0: ");
   refused(e, "{\"a\": 1, \"a\": 2}", WOK_FORMAT, "duplicate");
   refused(e, "{\"a\": 1} x", WOK_FORMAT, "end of file");
   refused(e, "{\"a\": 1,}", WOK_FORMAT, "config.json");
@@ -252,7 +252,7 @@ static void reading(void **state) {
   assert_null(j);
   assert_status(wok__write_file(e->c, path, "{\"a\":\n x}", 9), WOK_OK);
   assert_status(wok__json_read(e->c, &j, path, 100), WOK_FORMAT);
-  assert_msg(e->c, "a.json: line 2 column 2: ");
+  assert_msg(e->c, "a.json: not JSON: line 2 column 2: ");
   assert_status(wok__json_read(e->c, &j, path, 5), WOK_LIMIT);
 }
 

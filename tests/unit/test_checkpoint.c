@@ -4,7 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "scratch.h"
 #include "tiny.h"
@@ -220,11 +224,97 @@ static void kept_ones(void **state) {
   wok_data_close(d);
 }
 
+/* ---- bad luck while writing ---- */
+static wok_status go_on(scratch *s, wok_data *d, const char *run, wok_train_opts o) {
+  wok_model_config cfg = tiny_config(s, d);
+  char dir[512];
+  snprintf(dir, sizeof dir, "%s", scratch_at(s, run));
+  wok_status st = wok_pretrain(s->c, &cfg, d, dir, &o, NULL);
+  wok_model_config_free(&cfg);
+  return st;
+}
+
+static void killed_at_any_moment(void **state) {
+  scratch *s = *state;
+  wok_data *d = some_run(s, 40, 0);
+  wok_train_opts o = tiny_opts(40);
+  o.save_every = o.eval_every = 2; /* most of the time goes into writing */
+  o.keep = 1;
+  o.resume = true;
+  assert_works(s->c, wok__mkdirs(s->c, scratch_at(s, "killed")));
+  int64_t step = 0;
+  for (int i = 0; i < 12; i++) {
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) _exit(go_on(s, d, "killed", o) == WOK_OK ? 0 : 1);
+    struct timespec pause = {0, 1000000L * (20 + i * 13 + i * i * 7 % 50)};
+    nanosleep(&pause, NULL);
+    kill(child, SIGKILL);
+    int how;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    wok__run_state st;
+    wok_status found = wok__checkpoint_find(s->c, scratch_at(s, "killed"), &st);
+    if (found == WOK_NOTFOUND) {
+      assert_int_equal(step, 0); /* what was there is not lost */
+      continue;
+    }
+    assert_works(s->c, found);
+    assert_true(st.step >= step);
+    step = st.step;
+    wok__run_state_free(&st);
+  }
+  assert_works(s->c, go_on(s, d, "killed", o));
+  assert_true(tiny_same_file(scratch_at(s, "run/model.safetensors"), scratch_at(s, "killed/model.safetensors")));
+  assert_true(tiny_same_file(scratch_at(s, "run/checkpoint/optimizer.safetensors"), scratch_at(s, "killed/checkpoint/optimizer.safetensors")));
+  wok_data_close(d);
+}
+
+/* No room for the second checkpoint: a limit on the size of files acts as a full disk does. */
+static void a_full_disk(void **state) {
+  scratch *s = *state;
+  wok_data *d = some_run(s, 10, 0);
+  int64_t n;
+  free(scratch_get(at(s, "checkpoint/optimizer.safetensors"), &n));
+  assert_works(s->c, go_on(s, d, "full", tiny_opts(5)));
+  wok_train_opts o = tiny_opts(10);
+  o.resume = true;
+  int message[2];
+  assert_int_equal(pipe(message), 0);
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    struct rlimit small = {(rlim_t)n - 1000, (rlim_t)n - 1000};
+    signal(SIGXFSZ, SIG_IGN);
+    if (setrlimit(RLIMIT_FSIZE, &small) != 0) _exit(99);
+    wok_status st = go_on(s, d, "full", o);
+    const char *m = wok_errmsg(s->c);
+    if (write(message[1], m, strlen(m)) < 0) _exit(98);
+    _exit((int)st);
+  }
+  close(message[1]);
+  char said[1024] = "";
+  int how;
+  if (read(message[0], said, sizeof said - 1) < 0) said[0] = '\0';
+  close(message[0]);
+  assert_int_equal(waitpid(child, &how, 0), child);
+  assert_int_equal(WEXITSTATUS(how), WOK_NOSPACE);
+  if (!strstr(said, "step 10 could not be saved (the checkpoint of step 5 is as it was): ")) fail_msg("%s", said);
+  wok__run_state st;
+  assert_works(s->c, wok__checkpoint_find(s->c, scratch_at(s, "full"), &st));
+  assert_int_equal(st.step, 5);
+  wok__run_state_free(&st);
+  assert_works(s->c, go_on(s, d, "full", o)); /* with room it goes on */
+  assert_works(s->c, wok__checkpoint_find(s->c, scratch_at(s, "full"), &st));
+  assert_int_equal(st.step, 10);
+  wok__run_state_free(&st);
+  wok_data_close(d);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 int main(void) {
   const struct CMUnitTest tests[] = {
       CASE(truncated_at_any_byte), CASE(any_bit_that_flips), CASE(refused_resume_loses_nothing), CASE(leftovers), CASE(hostile_states),
-      CASE(copies),                CASE(kept_ones),
+      CASE(copies),                CASE(kept_ones),          CASE(killed_at_any_moment),          CASE(a_full_disk),
   };
   return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -142,7 +142,7 @@ static void bad_headers(void **state) {
       {"[]", 0, WOK_FORMAT, "does not begin with {"},
       {" {}", 0, WOK_FORMAT, "does not begin with {"},
       {"{", 0, WOK_FORMAT, "does not begin with {"},
-      {"{]", 0, WOK_FORMAT, "x.safetensors: line 1 column 2"},
+      {"{]", 0, WOK_FORMAT, "x.safetensors: not JSON: line 1 column 2"},
       {"{\"a\":1}", 0, WOK_FORMAT, "\"a\" is not described by an object"},
       {"{\"a\":{}}", 0, WOK_FORMAT, "\"a\" has no dtype"},
       {"{\"a\":{\"dtype\":3}}", 0, WOK_FORMAT, "\"a\" has no dtype"},

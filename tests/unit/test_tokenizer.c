@@ -424,7 +424,7 @@ static void bad_files(void **state) {
   wok_tokenizer *t;
   static const char twice[] = "{\"version\":\"1.0\",\"version\":\"1.0\"}";
   assert_fails(s->c, wok_tokenizer_parse(s->c, &t, twice, (int64_t)strlen(twice), "x.json"), WOK_FORMAT,
-               "x.json: line 1 column");
+               "x.json: not JSON: line 1 column");
   assert_fails(s->c, wok_tokenizer_parse(s->c, &t, "[]", 2, "x.json"), WOK_FORMAT,
                "x.json: this is not an object");
   assert_fails(s->c, wok_tokenizer_parse(s->c, &t, "", 0, "x.json"), WOK_FORMAT, "x.json");

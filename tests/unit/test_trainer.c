@@ -413,17 +413,10 @@ static void bad_requests(void **state) {
   wok_data_close(d);
 }
 
-/* A learning rate that blows up: the last good checkpoint stays what it was. */
+/* A learning rate that blows everything up: what was saved before stays, and says the same again. */
 static void not_finite(void **state) {
   scratch *s = *state;
   wok_data *d = tiny_data(s, "data", 60, 10);
-  wok_train_opts o = tiny_opts(5);
-  assert_works(s->c, train(s, d, "run", o, NULL, NULL));
-  int64_t n;
-  unsigned char *before = scratch_get(scratch_at(s, "run/checkpoint/model.safetensors"), &n);
-  /* a weight that makes the loss infinite, put into the checkpoint's place by hand */
-  wok_model *m;
-  assert_works(s->c, wok_model_open(s->c, &m, scratch_at(s, "run")));
   wok_train_opts wild = tiny_opts(200);
   wild.lr = wild.min_lr = 1e3;
   wild.clip = -1;
@@ -441,11 +434,10 @@ static void not_finite(void **state) {
     assert_fails(s->c, train(s, d, "wild", on, NULL, NULL), WOK_NONFINITE, want); /* it is whole, and ends the same way */
   }
   wok_run_summary *list;
+  int64_t n;
   assert_works(s->c, wok_runs_list(s->c, scratch_at(s, "wild"), &list, &n));
   assert_string_equal(list[0].state, "stopped");
   wok_text_free((char *)list);
-  wok_model_free(m);
-  free(before);
   wok_data_close(d);
 }
 

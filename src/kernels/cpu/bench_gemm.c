@@ -29,6 +29,7 @@ static wok_status measure(wok_ctx *c, bool (*run)(task *), task *t, int reps, do
   if (reps < 1 || reps > MOST) return wok__fail(c, WOK_INVALID, "bench: reps is %d, it must be 1 to %d", reps, MOST);
   double s[MOST];
   for (int i = -1; i < reps; i++) {
+    if (wok_cancelled(c)) return wok__fail(c, WOK_INTERRUPTED, "interrupted");
     double t0 = wok__now();
     if (!run(t)) return wok__fail(c, WOK_UNSUPPORTED, "bench: the run failed inside oneDNN");
     if (i >= 0) s[i] = wok__now() - t0;

@@ -4,19 +4,20 @@
 
 /* Sizes below were chosen by measurement on the shapes of docs/notes-gemm.md; none depends on the number of threads. */
 enum {
-  TILE_WORK = 1 << 20,      /* products of a tile worth handing out: about 9 us at AVX-512's rate */
-  TILES = 48,               /* enough for an even load on 16 threads */
-  SLAB_BYTES = 16 << 20,    /* of packed B */
-  PACK_WORK = 1 << 16,      /* elements packed by one piece of pool work */
-  L2_BYTES = 3 << 19,       /* 1.5 MB: of A that a tile re-reads for every panel of B */
-  DOTS_ROWS = 8,            /* up to here dot products beat packing */
+  TILE_WORK = 1 << 20,  /* products of a tile worth handing out: about 9 us at AVX-512's rate */
+  TILES = 48,           /* enough for an even load on 16 threads */
+  SLAB_BYTES = 32 << 20, /* of packed A, and of packed B */
+  PACK_LEAST = 1 << 15, PACK_MOST = 1 << 18, /* elements packed by one piece of pool work: wide ones read long rows */
+  PACK_PIECES = 16,     /* of one side, when that leaves pieces of this size */
+  L2_BYTES = 3 << 19,   /* 1.5 MB: what one may hope to keep there */
+  DOTS_ROWS = 8,        /* up to here dot products beat packing */
 };
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
 int64_t wok__gemm_piece(int64_t K, int64_t kc) {
-  if (K <= kc) return K > 0 ? K : 1;
+  if (kc == 0 || K <= kc) return K > 0 ? K : 1;
   return round_up(ceil_div(K, ceil_div(K, kc)), 16);
 }
 
@@ -29,29 +30,47 @@ static double unevenness(int64_t n) {
   return s / (double)WOK__COUNT(threads);
 }
 
-/* What a tile of tn columns pays for its A, as a share of its products' time: packing costs 43 products per element, reading
-   it unpacked 5 and a slower kernel (both measured). */
-static double cost_of_a(const wok__gemm *g, const wok__gemm_engine *e, int64_t tn) {
-  if (!e->pack) return 25 / (double)tn;
-  return g->ta || tn >= WOK__GEMM_PACK_COLUMNS ? 43 / (double)tn : 0.05 + 5 / (double)tn;
+/* Slabs: as much of K as fits, then as many rows and columns; equal slabs in each direction. */
+static void choose_slabs(wok__gemm_plan *p) {
+  const wok__gemm *g = &p->g;
+  const wok__gemm_engine *e = p->engine;
+  p->slab_m = g->M, p->slab_n = g->N, p->slab_k = g->K;
+  if (!e->pack_b || g->batch > 1 || g->K == 0) return;
+  int64_t most = SLAB_BYTES / wok_dtype_size(g->in), wide = WOK__MIN(WOK__MAX(g->N, g->M), (int64_t)4096);
+  int64_t piece = wok__gemm_piece(g->K, e->kc), pieces = ceil_div(g->K, piece);
+  int64_t fit = WOK__MAX(most / wide / piece, 1);
+  p->slab_k = WOK__MIN(ceil_div(pieces, ceil_div(pieces, fit)) * piece, g->K);
+  int64_t side = WOK__MAX(most / p->slab_k, e->nr);
+  p->slab_m = round_up(ceil_div(g->M, ceil_div(g->M, side)), e->mr);
+  p->slab_n = round_up(ceil_div(g->N, ceil_div(g->N, side)), e->nr);
 }
 
-/* Rows and columns of a tile, weighing what A costs, what B costs, a piece of A that overflows the L2 cache, and an uneven
-   load of the threads. */
+/* What a tile of tm x tn costs besides its products, as a share of their time (measured). */
+static double overhead(const wok__gemm_plan *p, int64_t tm, int64_t tn) {
+  const wok__gemm *g = &p->g;
+  double size = (double)wok_dtype_size(g->in), rows = (double)tm, columns = (double)tn;
+  if (!p->engine->pack_b) return 43 / columns + 43 / rows; /* packs A and B for itself */
+  double piece = (double)wok__gemm_piece(g->K, p->engine->kc), depth = (double)WOK__MIN(p->slab_k, g->K);
+  bool repacks_a = g->ta && g->batch > 1;
+  bool b_stays = columns * depth * size <= L2_BYTES; /* in L2, for the next tile below */
+  double a_share = rows * piece * size / L2_BYTES;   /* of A that is read again for every panel of B */
+  return (repacks_a ? 43 : 5) / columns + (b_stays ? 1.5 : 5) / rows + 0.8 * a_share * a_share;
+}
+
+/* Rows and columns of a tile: the least overhead together with an even load. */
 static void choose_tile(wok__gemm_plan *p) {
   const wok__gemm *g = &p->g;
   const wok__gemm_engine *e = p->engine;
-  int64_t max_m = ceil_div(g->M, e->mr), max_n = ceil_div(g->N, e->nr), kc = e->kc ? WOK__MIN(e->kc, g->K) : g->K;
-  double work = (double)g->M * (double)g->N * (double)g->K;
-  int64_t want = (int64_t)WOK__MIN(WOK__MAX(work / TILE_WORK, 1.0), (double)TILES);
-  double b_cost = e->pack ? 5 : 25, best = 0;
-  for (int64_t j = 1; j <= WOK__MIN(max_n, (int64_t)TILES); j++) {
-    int64_t tn = round_up(ceil_div(g->N, j), e->nr);
-    for (int64_t i = WOK__MIN(ceil_div(want, j), max_m); i <= WOK__MIN(ceil_div(2 * want, j), max_m); i++) {
-      int64_t tm = round_up(ceil_div(g->M, i), e->mr);
-      double a_share = (double)(tm * kc * wok_dtype_size(g->in)) / L2_BYTES;
-      double cost = cost_of_a(g, e, tn) + b_cost / (double)tm + 0.2 * a_share * a_share;
-      if (want > 1) cost += unevenness(ceil_div(g->M, tm) * ceil_div(g->N, tn));
+  int64_t M = WOK__MIN(p->slab_m, g->M), N = WOK__MIN(p->slab_n, g->N);
+  int64_t max_m = ceil_div(M, e->mr), max_n = ceil_div(N, e->nr);
+  double work = (double)M * (double)N * (double)WOK__MIN(p->slab_k, g->K) / TILE_WORK, best = 0;
+  int64_t least = (int64_t)WOK__MIN(WOK__MAX(work, 1.0), (double)TILES), most = (int64_t)WOK__MIN(WOK__MAX(work, 1.0), 8.0 * TILES);
+  for (int64_t j = 1; j <= WOK__MIN(max_n, most); j++) {
+    int64_t tn = round_up(ceil_div(N, j), e->nr);
+    for (int64_t i = WOK__MIN(ceil_div(least, j), max_m); i <= WOK__MIN(ceil_div(most, j), max_m); i++) {
+      int64_t tm = round_up(ceil_div(M, i), e->mr);
+      double cost = overhead(p, tm, tn);
+      if (least > 1) cost += unevenness(ceil_div(M, tm) * ceil_div(N, tn));
       if (best == 0 || cost < best) {
         best = cost;
         p->tm = tm;
@@ -61,36 +80,29 @@ static void choose_tile(wok__gemm_plan *p) {
   }
 }
 
-/* How much of B is packed at once: all of it when it is small enough, else as much of K as fits, in whole pieces. */
-static void choose_slab(wok__gemm_plan *p) {
-  const wok__gemm *g = &p->g;
-  const wok__gemm_engine *e = p->engine;
-  if (!e->pack || g->batch > 1 || g->M <= p->tm) return;
-  int64_t most = SLAB_BYTES / wok_dtype_size(g->in), piece = wok__gemm_piece(g->K, e->kc), n = round_up(g->N, p->tn);
-  if (g->K <= most / n) {
-    p->slab_k = g->K;
-    p->slab_n = n;
-  } else {
-    p->slab_k = WOK__MIN(g->K, WOK__MAX(most / WOK__MIN(n, (int64_t)2048) / piece, 1) * piece);
-    p->slab_n = WOK__MIN(n, WOK__MAX(most / p->slab_k / p->tn, 1) * p->tn);
-  }
-  p->shared_bytes = round_up(round_up(p->slab_k, piece) * round_up(p->slab_n, e->nr) * wok_dtype_size(g->in), 64);
-}
-
 void wok__gemm_plan_on(wok__gemm_plan *p, const wok__gemm_engine *e, const wok__gemm *g) {
   *p = (wok__gemm_plan){.g = *g, .engine = e, .tm = 1, .tn = 1, .group = 1};
   if (g->M == 0 || g->N == 0 || g->batch == 0) return;
   int64_t size = wok_dtype_size(g->in);
   double work = (double)g->M * (double)g->N * (double)g->K;
   p->dots = e->dots && g->tb && !g->ta && g->M <= DOTS_ROWS;
+  choose_slabs(p);
   if (p->dots) {
-    p->tm = g->M;
+    p->slab_m = p->tm = g->M, p->slab_n = g->N, p->slab_k = g->K;
     int64_t rows = WOK__MAX((int64_t)(TILE_WORK / 16) / WOK__MAX(g->K, 1), 1); /* bound by memory: smaller pieces */
     p->tn = round_up(WOK__MIN(rows, g->N), 4);
   } else {
     choose_tile(p);
-    choose_slab(p);
-    if (e->pack) p->worker_bytes = round_up((e->nr + round_up(p->tm, e->mr) + 1) * e->kc * size, 64);
+    p->slab_m = round_up(p->slab_m, p->tm);
+    p->slab_n = round_up(p->slab_n, p->tn);
+    if (e->pack_b && g->batch == 1) {
+      p->share_a = (g->ta || g->N >= WOK__GEMM_PACK_COLUMNS) && g->N > p->tn;
+      p->share_b = g->M > p->tm;
+    }
+    int64_t k = round_up(p->slab_k, 16); /* a last slab that is shorter has shorter pieces, but no more of them */
+    if (p->share_a) p->a_bytes = round_up(k * p->slab_m * size, 64);
+    if (p->share_b) p->b_bytes = round_up(k * p->slab_n * size, 64);
+    if (e->pack_b) p->worker_bytes = round_up((e->nr + p->tm + 1) * e->kc * size, 64);
   }
   if (g->batch > 1 && g->M <= p->tm && g->N <= p->tn)
     p->group = (int64_t)WOK__MIN(WOK__MAX((double)TILE_WORK / WOK__MAX(work, 1.0), 1.0), (double)g->batch);
@@ -102,7 +114,9 @@ bool wok__gemm_plan_for(wok__gemm_plan *p, const wok_ctx *c, const wok__gemm *g)
   return e;
 }
 
-int64_t wok__gemm_scratch(const wok__gemm_plan *p, int threads) { return p->shared_bytes + threads * p->worker_bytes; }
+int64_t wok__gemm_scratch(const wok__gemm_plan *p, int threads) {
+  return p->a_bytes + p->b_bytes + threads * p->worker_bytes;
+}
 
 int64_t wok__gemm_scratch_any(const wok__gemm *g, int threads) {
   int64_t most = 0;
@@ -121,35 +135,39 @@ int64_t wok__gemm_scratch_any(const wok__gemm *g, int threads) {
 typedef struct job {
   const wok__gemm_plan *p;
   const void *a, *b, *bias;
-  void *c, *scratch;
-  int64_t k0, k1, n0, n1;  /* present slab; without slabs, everything */
-  int64_t tiles_m, tiles_n, panels, pack_panels, piece;
+  char *c, *slab_a, *slab_b, *workers; /* slab_a, slab_b: NULL when not shared */
+  int64_t m0, m1, n0, n1, k0, k1;      /* present slab */
+  int64_t tiles_m, tiles_n;
+  int64_t piece, b_pieces;             /* of packing: the first b_pieces are B's, then come A's */
 } job;
 
 static const void *at(const void *base, int64_t elements, wok_dtype t) {
-  return base ? (const char *)base + elements * wok_dtype_size(t) : NULL;
+  return (const char *)base + elements * wok_dtype_size(t);
 }
 
 static void run_tile(const job *j, int64_t entry, int64_t tile, int worker) {
   const wok__gemm_plan *p = j->p;
   const wok__gemm *g = &p->g;
-  int64_t m0 = tile % j->tiles_m * p->tm, n0 = j->n0 + tile / j->tiles_m * p->tn;
+  int64_t m0 = j->m0 + tile % j->tiles_m * p->tm, n0 = j->n0 + tile / j->tiles_m * p->tn;
   wok__gemm_tile t = {.g = g,
                       .a = at(j->a, entry * g->sa, g->in),
                       .b = at(j->b, entry * g->sb, g->in),
-                      .c = (char *)j->c + entry * g->sc * wok_dtype_size(g->out),
+                      .c = j->c + entry * g->sc * wok_dtype_size(g->out),
                       .bias = j->k0 == 0 ? j->bias : NULL,
                       .m0 = m0,
-                      .m1 = WOK__MIN(m0 + p->tm, g->M),
+                      .m1 = WOK__MIN(m0 + p->tm, j->m1),
                       .n0 = n0,
                       .n1 = WOK__MIN(n0 + p->tn, j->n1),
                       .k0 = j->k0,
                       .k1 = j->k1,
                       .add = g->beta || j->k0 > 0,
-                      .packed = p->slab_k ? j->scratch : NULL,
+                      .packed_a = j->slab_a,
+                      .packed_b = j->slab_b,
+                      .slab_m0 = j->m0,
+                      .slab_m1 = j->m1,
                       .slab_n0 = j->n0,
                       .slab_n1 = j->n1,
-                      .ws = (char *)j->scratch + p->shared_bytes + worker * p->worker_bytes};
+                      .ws = j->workers + worker * p->worker_bytes};
   (p->dots ? p->engine->dots : p->engine->tile)(&t);
 }
 
@@ -164,15 +182,34 @@ static void compute_piece(void *arg, int64_t piece, int worker) {
   for (int64_t e = piece * group; e < end; e++) run_tile(j, e, 0, worker);
 }
 
+/* One side's part of the packing: pieces of K times groups of panels. */
+typedef struct side {
+  wok__gemm_pack pack;
+  const void *matrix;
+  char *slab;
+  int64_t from, to, grain, group; /* group: panels per piece of work */
+} side;
+
+static side side_of(const job *j, bool a) {
+  const wok__gemm_engine *e = j->p->engine;
+  side s = a ? (side){e->pack_a, j->a, j->slab_a, j->m0, j->m1, e->mr, 0} : (side){e->pack_b, j->b, j->slab_b, j->n0, j->n1, e->nr, 0};
+  int64_t work = (s.to - s.from) * (j->k1 - j->k0) / PACK_PIECES;
+  work = WOK__MIN(WOK__MAX(work, (int64_t)PACK_LEAST), (int64_t)PACK_MOST);
+  s.group = WOK__MAX(work / (j->piece * s.grain), 1);
+  return s;
+}
+static int64_t panels(const side *s) { return ceil_div(s->to - s->from, s->grain); }
+static int64_t groups(const side *s) { return ceil_div(panels(s), s->group); }
+
 static void pack_piece(void *arg, int64_t piece, int worker) {
   (void)worker;
   const job *j = arg;
-  const wok__gemm_plan *p = j->p;
-  const wok__gemm_engine *e = p->engine;
-  int64_t groups = ceil_div(j->panels, j->pack_panels), p0 = piece % groups * j->pack_panels;
-  int64_t k0 = j->k0 + piece / groups * j->piece;
-  char *dst = (char *)j->scratch + (k0 - j->k0) * j->panels * e->nr * wok_dtype_size(p->g.in);
-  e->pack(&p->g, j->b, k0, WOK__MIN(k0 + j->piece, j->k1), j->n0, j->n1, p0, WOK__MIN(p0 + j->pack_panels, j->panels), dst);
+  bool a = piece >= j->b_pieces;
+  side s = side_of(j, a);
+  if (a) piece -= j->b_pieces;
+  int64_t p0 = piece % groups(&s) * s.group, k0 = j->k0 + piece / groups(&s) * j->piece;
+  char *dst = s.slab + (k0 - j->k0) * panels(&s) * s.grain * wok_dtype_size(j->p->g.in);
+  s.pack(&j->p->g, s.matrix, k0, WOK__MIN(k0 + j->piece, j->k1), s.from, s.to, p0, WOK__MIN(p0 + s.group, panels(&s)), dst);
 }
 
 /* Runs fn over pieces on the pool, or here when there is none. */
@@ -180,6 +217,24 @@ static void each(wok_ctx *c, void (*fn)(void *, int64_t, int), job *j, int64_t p
   if (c) wok__pool_run(c, fn, j, pieces);
   else
     for (int64_t i = 0; i < pieces; i++) fn(j, i, 0);
+}
+
+/* The slab [m0,m1) x [n0,n1) x [k0,k1). */
+static void run_slab(wok_ctx *c, job *j) {
+  const wok__gemm_plan *p = j->p;
+  int64_t k_pieces = ceil_div(j->k1 - j->k0, j->piece), pieces = j->b_pieces = 0;
+  if (p->share_b && j->m0 == 0) { /* stays for all slabs of rows */
+    side b = side_of(j, false);
+    pieces = j->b_pieces = k_pieces * groups(&b);
+  }
+  if (p->share_a) {
+    side a = side_of(j, true);
+    pieces += k_pieces * groups(&a);
+  }
+  if (pieces) each(c, pack_piece, j, pieces);
+  j->tiles_m = ceil_div(j->m1 - j->m0, p->tm);
+  j->tiles_n = ceil_div(j->n1 - j->n0, p->tn);
+  each(c, compute_piece, j, p->group > 1 ? ceil_div(p->g.batch, p->group) : p->g.batch * j->tiles_m * j->tiles_n);
 }
 
 /* K = 0: the sum of no products. */
@@ -206,24 +261,16 @@ static void run(wok_ctx *c, const wok__gemm_plan *p, const void *a, const void *
     no_products(g, out, bias);
     return;
   }
-  job j = {.p = p, .a = a, .b = b, .bias = bias, .c = out, .scratch = scratch, .k1 = g->K, .n1 = g->N};
-  j.tiles_m = ceil_div(g->M, p->tm);
-  if (!p->slab_k) {
-    j.tiles_n = ceil_div(g->N, p->tn);
-    each(c, compute_piece, &j, p->group > 1 ? ceil_div(g->batch, p->group) : g->batch * j.tiles_m * j.tiles_n);
-    return;
-  }
+  char *at_a = scratch, *at_b = at_a + p->a_bytes;
+  job j = {.p = p, .a = a, .b = b, .bias = bias, .c = out, .slab_a = p->share_a ? at_a : NULL, .slab_b = p->share_b ? at_b : NULL};
+  j.workers = at_b + p->b_bytes;
   j.piece = wok__gemm_piece(g->K, p->engine->kc);
-  for (j.n0 = 0; j.n0 < g->N; j.n0 += p->slab_n)
-    for (j.k0 = 0; j.k0 < g->K; j.k0 += p->slab_k) {
-      j.n1 = WOK__MIN(j.n0 + p->slab_n, g->N);
-      j.k1 = WOK__MIN(j.k0 + p->slab_k, g->K);
-      j.panels = ceil_div(j.n1 - j.n0, p->engine->nr);
-      j.pack_panels = WOK__MAX((int64_t)PACK_WORK / (j.piece * p->engine->nr), 1);
-      j.tiles_n = ceil_div(j.n1 - j.n0, p->tn);
-      each(c, pack_piece, &j, ceil_div(j.panels, j.pack_panels) * ceil_div(j.k1 - j.k0, j.piece));
-      each(c, compute_piece, &j, j.tiles_m * j.tiles_n);
-    }
+  for (j.n0 = 0; j.n0 < g->N; j.n0 = j.n1)
+    for (j.k0 = 0, j.n1 = WOK__MIN(j.n0 + p->slab_n, g->N); j.k0 < g->K; j.k0 = j.k1)
+      for (j.m0 = 0, j.k1 = WOK__MIN(j.k0 + p->slab_k, g->K); j.m0 < g->M; j.m0 = j.m1) {
+        j.m1 = WOK__MIN(j.m0 + p->slab_m, g->M);
+        run_slab(c, &j);
+      }
 }
 
 void wok__gemm_run(wok_ctx *c, const wok__gemm_plan *p, const void *a, const void *b, void *out, const void *bias, void *scratch) {

@@ -3,6 +3,9 @@
 #ifndef WOK_KERNELS_CPU_VEC_ISA_H
 #define WOK_KERNELS_CPU_VEC_ISA_H
 #include <stdint.h>
+#ifdef __aarch64__
+#include <arm_neon.h>
+#endif
 
 #define VEC_NAME(x) x##_generic
 #define VEC_TEXT "generic"
@@ -14,7 +17,7 @@ typedef float vf __attribute__((vector_size(16)));
 typedef uint32_t vu __attribute__((vector_size(16)));
 typedef int32_t vm __attribute__((vector_size(16))); /* all bits of a lane, or none */
 enum { VL = 4 };
-#ifdef __FP_FAST_FMAF /* 32 registers */
+#if defined(__aarch64__) || defined(__FP_FAST_FMAF) /* 32 registers */
 #define MM_ROWS 6
 #define MM_VECS 4
 #else /* 16 registers, and a product needs one for itself */
@@ -51,7 +54,9 @@ VFN vf vf_mul(vf a, vf b) { return a * b; }
 VFN vf vf_div(vf a, vf b) { return a / b; }
 VFN vf vf_neg(vf a) { return vf_from_bits(vf_bits(a) ^ vm_set1(INT32_MIN)); }
 VFN vf vf_fma(vf a, vf b, vf c) {
-#ifdef __FP_FAST_FMAF
+#if defined(__aarch64__)
+  return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#elif defined(__FP_FAST_FMAF)
   vf r;
   for (int i = 0; i < VL; i++) r[i] = __builtin_fmaf(a[i], b[i], c[i]);
   return r;

@@ -12,6 +12,11 @@
 #define WOK__REF_FLOATS(X, op) X(op, F32, op##_f32, 0, NULL) X(op, F64, op##_f64, 0, NULL)
 #define WOK__REF_INTS(X, op) X(op, I32, op##_i32, 0, NULL) X(op, I64, op##_i64, 0, NULL)
 #define WOK__REF_NUMBERS(X, op) WOK__REF_FLOATS(X, op) WOK__REF_INTS(X, op)
+/* f32 and f64 with accumulation and scratch; one function that takes both. */
+#define WOK__REF_WITH(X, op, accumulate, scratch)                                                            \
+  X(op, F32, op##_f32, accumulate, scratch) X(op, F64, op##_f64, accumulate, scratch)
+#define WOK__REF_DOUBLE(X, op)                                                                               \
+  X(op, F32, op, 0, wok__ref_##op##_scratch) X(op, F64, op, 0, wok__ref_##op##_scratch)
 /* Comparisons of integers and bools make no floating-point value: their row goes by the result's type. */
 #define WOK__REF_ORDER(X, op) WOK__REF_FLOATS(X, op) X(op, BOOL, op##_whole, 0, NULL)
 
@@ -37,12 +42,39 @@
   X(scatter_add, F32, scatter_add_f32, 1, NULL) X(scatter_add, F64, scatter_add_f64, 1, NULL)                \
   WOK__REF_INTS(X, scatter_add)                                                                              \
   X(matmul, F32, matmul_f32, 1, NULL) X(matmul, F64, matmul_f64, 1, NULL)                                    \
-  X(linear, F32, linear_f32, 1, NULL) X(linear, F64, linear_f64, 1, NULL)
+  X(linear, F32, linear_f32, 1, NULL) X(linear, F64, linear_f64, 1, NULL)                                    \
+  WOK__REF_FLOATS(X, sigmoid) WOK__REF_FLOATS(X, softplus) WOK__REF_FLOATS(X, elu)                           \
+  WOK__REF_FLOATS(X, leaky_relu) WOK__REF_FLOATS(X, leaky_relu_slope)                                        \
+  WOK__REF_EVERY(X, take_along, take_along)                                                                  \
+  X(put_along, F32, put_along_f32, 1, NULL) X(put_along, F64, put_along_f64, 1, NULL)                        \
+  WOK__REF_INTS(X, put_along)                                                                                \
+  X(sort, I32, sort_i32, 0, wok__ref_sort_scratch) X(sort, I64, sort_i64, 0, wok__ref_sort_scratch)          \
+  WOK__REF_WITH(X, sort, 0, wok__ref_sort_scratch)                                                           \
+  WOK__REF_WITH(X, conv2d, 0, wok__ref_conv2d_scratch)                                                       \
+  WOK__REF_WITH(X, conv2d_input, 0, wok__ref_conv2d_scratch) WOK__REF_WITH(X, conv2d_weight, 1, NULL)        \
+  WOK__REF_FLOATS(X, sum_pool2d) WOK__REF_WITH(X, sum_unpool2d, 0, wok__ref_plane_scratch)                   \
+  WOK__REF_FLOATS(X, max_pool2d)                                                                             \
+  WOK__REF_FLOATS(X, resize2d) WOK__REF_WITH(X, resize2d_transpose, 0, wok__ref_plane_scratch)               \
+  WOK__REF_FLOATS(X, group_norm) WOK__REF_WITH(X, group_norm_bwd, 6, wok__ref_channel_norm_scratch)          \
+  WOK__REF_FLOATS(X, batch_norm) WOK__REF_WITH(X, batch_norm_bwd, 6, wok__ref_channel_norm_scratch)          \
+  WOK__REF_DOUBLE(X, cholesky) WOK__REF_DOUBLE(X, eigh) WOK__REF_DOUBLE(X, svd)                              \
+  WOK__REF_WITH(X, triangular_solve, 0, wok__ref_triangular_scratch)
 
 #define WOK__REF_DECLARE(op, type, f, accumulate, scratch) void wok__ref_##f(const wok__kcall *k);
 WOK__REF_ROWS(WOK__REF_DECLARE)
 #undef WOK__REF_DECLARE
 int64_t wok__ref_sum_to_scratch(const wok__kdesc *d, int threads);
+int64_t wok__ref_sort_scratch(const wok__kdesc *d, int threads);
+int64_t wok__ref_conv2d_scratch(const wok__kdesc *d, int threads);
+int64_t wok__ref_plane_scratch(const wok__kdesc *d, int threads);
+int64_t wok__ref_channel_norm_scratch(const wok__kdesc *d, int threads);
+int64_t wok__ref_cholesky_scratch(const wok__kdesc *d, int threads);
+int64_t wok__ref_eigh_scratch(const wok__kdesc *d, int threads);
+int64_t wok__ref_svd_scratch(const wok__kdesc *d, int threads);
+int64_t wok__ref_triangular_scratch(const wok__kdesc *d, int threads);
+
+/* Output i is read by somebody. */
+static inline bool wok__ref_wanted(const wok__kcall *k, int i) { return !(k->unused >> i & 1u) && k->out[i].data; }
 
 /* n copies of one element of `size` bytes. */
 void wok__ref_fill(void *out, const void *element, int64_t size, int64_t n);
