@@ -2,8 +2,8 @@
    Random data, median of several runs. Seconds are CPU seconds of the process divided by the threads: what the wall clock shows
    on an idle machine, and still comparable on a busy one.
 
-   cc -O2 -D_GNU_SOURCE -DWOK_X86=1 -Iinclude -Isrc bench/vec_kernels.c build/release/libwok.a -ldnnl -lgomp -ljansson -lpthread -lm \
-     -o vec_kernels && ./vec_kernels [attention|decode|rows|adamw] [threads] [generic|avx2|avx512] */
+   cc -O2 -D_GNU_SOURCE -DWOK_X86=1 -Iinclude -Isrc bench/vec_kernels.c build/release/libwok.a -ldnnl -lgomp -llapack -ljansson \
+     -lpthread -lm -o vec_kernels && ./vec_kernels [attention|decode|rows|adamw] [threads] [generic|avx2|avx512] */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

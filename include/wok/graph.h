@@ -299,6 +299,8 @@ WOK_API wok_status wok_plan_bind(wok_plan *p, const wok_val *input, const void *
 typedef struct wok_run_opts { uint64_t seed, tick; } wok_run_opts; /* keys of random operators; NULL: context's seed, tick 0 */
 WOK_API wok_status wok_plan_run(wok_plan *p, const wok_run_opts *o);
 WOK_API const void *wok_plan_data(const wok_plan *p, int result); /* after a run, until the next */
+/* Times every operator from now on, or no longer; wok_plan_report shows the times. */
+WOK_API void wok_plan_profile(wok_plan *p, bool on);
 WOK_API int64_t wok_plan_bytes(const wok_plan *p);   /* of the plan's own memory (values, scratch, prepared) */
 WOK_API int64_t wok_plan_steps(const wok_plan *p);
 WOK_API double wok_plan_flops(const wok_plan *p);    /* of matmul-like operators */

@@ -71,6 +71,7 @@ static wok_status check_limit(const wok_plan *p) {
 }
 
 static wok_status compile(wok_ctx *c, wok_plan *p, wok_val *const *results, int n, const wok_plan_opts *o) {
+  double began = wok__now();
   wok__ir ir;
   wok_status s = wok__ir_build(c, &ir, results, n);
   int64_t *order = s ? NULL : wok__new(ir.arena, int64_t, ir.n);
@@ -81,13 +82,13 @@ static wok_status compile(wok_ctx *c, wok_plan *p, wok_val *const *results, int 
   wok__ir_free(&ir);
   if (s) return s;
   WOK__TRY(check_limit(p));
+  p->compile_s = wok__now() - began; /* taking the memory is the system's time */
   return p->dry ? WOK_OK : workspace_fit(p->workspace, p->memory, p->name);
 }
 
 wok_status wok_compile(wok_ctx *c, wok_plan **out, wok_val *const *results, int n, const wok_plan_opts *opts) {
   *out = NULL;
   wok_plan_opts o = opts ? *opts : (wok_plan_opts){0};
-  double t0 = wok__now();
   if (n <= 0) return wok__fail(c, WOK_INVALID, "compile: no results were asked for");
   wok_graph *g = results[0]->g;
   for (int i = 0; i < n; i++) {
@@ -110,7 +111,6 @@ wok_status wok_compile(wok_ctx *c, wok_plan **out, wok_val *const *results, int 
     return s;
   }
   p->nresults = n; /* links of accumulation chains stand behind them */
-  p->compile_s = wok__now() - t0;
   *out = p;
   return WOK_OK;
 }
@@ -201,6 +201,12 @@ wok_status wok_plan_run(wok_plan *p, const wok_run_opts *o) {
 
 const void *wok_plan_data(const wok_plan *p, int result) {
   return result < 0 || result >= p->nresults ? NULL : address(p, p->results[result]);
+}
+void wok_plan_profile(wok_plan *p, bool on) {
+  p->profile = on;
+  p->runs = 0; /* times and runs belong together; the addresses are made anew, which does no harm */
+  p->seconds = 0;
+  for (int64_t i = 0; i < p->nsteps; i++) p->steps[i].seconds = 0;
 }
 int64_t wok_plan_bytes(const wok_plan *p) { return p->memory + p->prepared; }
 int64_t wok_plan_steps(const wok_plan *p) { return p->nsteps; }

@@ -121,7 +121,8 @@ static wok_status check_samples(wok__trainer *t) {
   int64_t positions = wok_model_get_config(t->m)->max_position_embeddings;
   for (int i = 0; i < t->o.nsamples; i++) {
     int64_t n;
-    WOK__TRY(wok_encode(tok, t->o.samples[i], (int64_t)strlen(t->o.samples[i]), NULL, 0, &n));
+    wok_status s = wok_encode(tok, t->o.samples[i], (int64_t)strlen(t->o.samples[i]), NULL, 0, &n);
+    if (s) return wok__fail_prefix(t->c, s, "sample %d", i + 1);
     if (n + 1 > positions)
       return wok__fail(t->c, WOK_LIMIT, "sample %d has %lld tokens, the model has %lld positions: shorten it", i + 1, (long long)n,
                        (long long)positions);
