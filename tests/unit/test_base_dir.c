@@ -173,7 +173,7 @@ static void replacing_without_exchange(void **state) {
 static void locking(void **state) {
   env *e = *state;
   wok__lock l, l2, zero = {0};
-  char want[200];
+  char want[1024];
   wok__unlock(&zero); /* an all-zero lock holds nothing, certainly not stdin */
   assert_true(fcntl(0, F_GETFD) >= 0 || zero.fd == -1);
   assert_status(wok__lock_dir(e->c, &l, at(e, "none")), WOK_NOTFOUND);

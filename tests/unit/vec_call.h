@@ -100,36 +100,36 @@ static uint32_t random_u32(void) {
 }
 static float random_f32(float size) { return ((float)(random_u32() >> 8) * 0x1p-23f - 1.0f) * size; } /* [-size, size) */
 
-static wok__arr make_f32(wok_shape s, float size) {
+static inline wok__arr make_f32(wok_shape s, float size) {
   wok__arr a = {WOK_F32, s, NULL};
   float *p = a.data = need((size_t)count(&a) * 4);
   for (int64_t i = 0; i < count(&a); i++) p[i] = random_f32(size);
   return a;
 }
 /* For results: NaN, with a guard of NaN behind that run_call's caller checks with guard_ok. */
-static wok__arr make_out(wok_shape s) {
+static inline wok__arr make_out(wok_shape s) {
   wok__arr a = {WOK_F32, s, NULL};
   a.data = need((size_t)count(&a) * 4);
   memset(a.data, 0xff, (size_t)count(&a) * 4 + 64);
   return a;
 }
-static bool guard_ok(const wok__arr *a) {
+static inline bool guard_ok(const wok__arr *a) {
   const uint8_t *p = (const uint8_t *)a->data + count(a) * 4;
   for (int i = 0; i < 64; i++)
     if (p[i] != 0xff) return false;
   return true;
 }
-static wok__arr make_i32(wok_shape s, int32_t from, int32_t to) { /* in [from, to) */
+static inline wok__arr make_i32(wok_shape s, int32_t from, int32_t to) { /* in [from, to) */
   wok__arr a = {WOK_I32, s, NULL};
   int32_t *p = a.data = need((size_t)count(&a) * 4);
   for (int64_t i = 0; i < count(&a); i++) p[i] = from + (int32_t)(random_u32() % (uint32_t)(to - from));
   return a;
 }
-static float *f32(const wok__arr *a) { return a->data; }
-static int32_t *i32(const wok__arr *a) { return a->data; }
+static inline float *f32(const wok__arr *a) { return a->data; }
+static inline int32_t *i32(const wok__arr *a) { return a->data; }
 
 /* The largest |got - want| over the largest |want|; NaN and infinity must be met exactly. */
-static double distance(const float *got, const double *want, int64_t n) {
+static inline double distance(const float *got, const double *want, int64_t n) {
   double top = 0, far = 0;
   for (int64_t i = 0; i < n; i++) {
     if (!isfinite(want[i])) {

@@ -2,6 +2,9 @@
 #include "kernels/cpu/gemm.h"
 #include <string.h>
 
+#ifndef PC
+#define PC WOK__GEMM_PACK_COLUMNS
+#endif
 /* Sizes below were chosen by measurement on the shapes of docs/notes-gemm.md; none depends on the number of threads. */
 enum {
   TILE_WORK = 1 << 20,  /* products of a tile worth handing out: about 9 us at AVX-512's rate */
@@ -96,7 +99,7 @@ void wok__gemm_plan_on(wok__gemm_plan *p, const wok__gemm_engine *e, const wok__
     p->slab_m = round_up(p->slab_m, p->tm);
     p->slab_n = round_up(p->slab_n, p->tn);
     if (e->pack_b && g->batch == 1) {
-      p->share_a = (g->ta || g->N >= WOK__GEMM_PACK_COLUMNS) && g->N > p->tn;
+      p->share_a = (g->ta || g->N >= PC) && g->N > p->tn;
       p->share_b = g->M > p->tm;
     }
     int64_t k = round_up(p->slab_k, 16); /* a last slab that is shorter has shorter pieces, but no more of them */
