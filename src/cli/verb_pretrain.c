@@ -23,7 +23,7 @@ static const cli_option list[] = {
     {"steps", 0, CLI_INT, "N", AT(steps), 1, 1e15, "optimizer steps [1000, or no bound with --minutes]"},
     {"minutes", 0, CLI_REAL, "M", AT(minutes), 1e-3, 1e9, "stop after so long; the schedule follows the clock"},
     {"batch", 0, CLI_INT, "N", AT(batch), 1, 1e9, "a step is batch x seq tokens [8]"},
-    {"seq", 0, CLI_INT, "N", AT(seq), 1, 1e9, "longest piece of a document, and so many learned positions [256, or the model's positions]"},
+    {"seq", 0, CLI_INT, "N", AT(seq), 1, 1e9, "longest piece of a document, and so many positions [256, or the model's positions]"},
     {"accumulate", 0, CLI_INT, "N", AT(accumulate), 1, 1e6, "compute a step in N micro-batches [1]"},
     {"lr", 0, CLI_REAL, "R", AT(lr), 1e-30, 1e3, "peak learning rate [3e-3 at hidden size 128, less for larger ones]"},
     {"min-lr", 0, CLI_REAL_OR_OFF, "R", AT(min_lr), 0, 0, "learning rate at the end [a tenth of --lr]"},
@@ -78,8 +78,8 @@ static wok_status configure(cli *c, const options *o, const wok_data *d, wok_mod
     snprintf(text, sizeof text, "%s=%.9g", drops[i], o->dropout);
     s = wok_model_set(c->ctx, cfg, text);
   }
-  /* learned positions beyond --seq would never be trained; whoever wants them names the number */
-  if (o->seq && cfg->learned_positions && o->seq < cfg->max_position_embeddings) cfg->max_position_embeddings = o->seq;
+  /* positions beyond --seq would never be trained, and a model does badly there; whoever wants them names the number */
+  if (o->seq && o->seq < cfg->max_position_embeddings) cfg->max_position_embeddings = o->seq;
   for (int i = 0; i < o->set.n && !s; i++) s = wok_model_set(c->ctx, cfg, o->set.item[i]);
   return s ? s : wok_model_check(c->ctx, cfg);
 }

@@ -1,9 +1,10 @@
 /* The kernel tables by name, and the choice among their rows. */
 #include "kernels/kernel.h"
 
-#define TABLES_ALL(X) X(ref_primitives) X(ref_fused) X(cpu_gemm) X(cpu_vec_generic)
+#define TABLES_VEC(X, isa) X(cpu_vec_##isa) X(cpu_curve_##isa) X(cpu_channel_norm_##isa)
+#define TABLES_ALL(X) X(ref_primitives) X(ref_fused) X(cpu_gemm) X(cpu_planes) TABLES_VEC(X, generic)
 #ifdef WOK_X86
-#define TABLES_X86(X) X(cpu_vec_avx2) X(cpu_vec_avx512)
+#define TABLES_X86(X) TABLES_VEC(X, avx2) TABLES_VEC(X, avx512)
 #else
 #define TABLES_X86(X)
 #endif

@@ -77,8 +77,11 @@ static void vjp_sum_unpool2d(wok_graph *g, wok__node *n, wok_val *const *ct, con
   if (need[0]) dx[0] = pool_with(WOK__OP_sum_pool2d, ct[0], attr_of(n), 0, 0);
 }
 
+/* Without options there is no window, which infer refuses. */
 static attr_pool attr_from(const wok_pool2d_opts *o) {
-  attr_pool a = {.window = {o->window[0], o->window[1]}};
+  attr_pool a = {.window = {0, 0}};
+  if (!o) return a;
+  for (int i = 0; i < 2; i++) a.window[i] = o->window[i];
   for (int i = 0; i < 2; i++) a.stride[i] = o->stride[i] ? o->stride[i] : o->window[i];
   for (int i = 0; i < 4; i++) a.pad[i] = o->pad[i];
   return a;
@@ -171,6 +174,11 @@ static int build_padding(wok_graph *g, wok_val *const *in, wok_val **out) {
   out[0] = wok_max_pool2d(in[0], &(wok_pool2d_opts){.window = {1, 3}, .pad = {0, 0, 0, in[1] ? 3 : 2}});
   return 1;
 }
+static int build_no_options(wok_graph *g, wok_val *const *in, wok_val **out) {
+  (void)g;
+  out[0] = wok_avg_pool2d(in[0], in[1] ? NULL : &(wok_pool2d_opts){.window = {1, 2}});
+  return 1;
+}
 static int build_stride(wok_graph *g, wok_val *const *in, wok_val **out) {
   (void)g;
   out[0] = wok_avg_pool2d(in[0], &(wok_pool2d_opts){.window = {2, 1}, .stride = {in[1] ? -1 : 1, 1}});
@@ -194,6 +202,7 @@ static const wok__op_case sum_pool2d_cases[] = {
     {"f[2,1,6,5]", build_inside_avg, "i<4[1,1,3,3]", "takes f32 or f64"},
     {"f[1,1,7,9]", build_wide_avg, NULL, NULL},
     {"f[1,1,2,2] -", build_stride, "f[1,1,2,2] f[1]", "the stride -1 x 1"},
+    {"f[1,1,2,3] -", build_no_options, "f[1,1,2,2] f[1]", "the window is 0 x 0"},
     {"f[2,3,4,5]", build_global, "f[2,3,4]", "takes images of 4 axes"},
     {"f[0,3,4,4]", build_whole_avg, NULL, NULL},
 };

@@ -278,6 +278,42 @@ static void test_log_det(void **state) {
 }
 
 /* ---- edges of functions ---- */
+/* Each element by itself, at every level of instructions: within 4 rounding errors of f32, limits and NaN as they are. */
+static void test_curves_at_every_level(void **state) {
+  enum { N = 20001, EDGES = 7, CURVES = 5 };
+  static const float edges[EDGES] = {INFINITY, -INFINITY, NAN, 0.0F, -0.0F, 1e-30F, -1e-30F};
+  (void)state;
+  static float x[N + EDGES];
+  for (int i = 0; i < N; i++) x[i] = (float)(i - N / 2) * 0.01F;
+  memcpy(x + N, edges, sizeof edges);
+  for (int cap = 0; cap < 3; cap++) {
+    wok_ctx *c;
+    wok_graph *g;
+    wok_plan *fast, *exact;
+    assert_int_equal(wok_ctx_new(&c, &(wok_ctx_opts){.isa_cap = (const char *[]){NULL, "avx2", "generic"}[cap]}), WOK_OK);
+    assert_int_equal(wok_graph_new(c, &g), WOK_OK);
+    wok_val *v = wok_const(g, WOK_F32, WOK_SHAPE(N + EDGES), x), *sum, *results[CURVES];
+    results[0] = wok_sigmoid(v), results[1] = wok_softplus(v), results[2] = wok_elu(v, 1.25), results[3] = wok_leaky_relu(v, 0.3);
+    sum = wok_sum(results[3]);
+    results[4] = wok_grad1(sum, v);
+    assert_int_equal(wok_compile(c, &fast, results, CURVES, NULL), WOK_OK);
+    assert_int_equal(wok_compile(c, &exact, results, CURVES, &(wok_plan_opts){.reference = true}), WOK_OK);
+    assert_int_equal(wok_plan_run(fast, NULL) | wok_plan_run(exact, NULL), WOK_OK);
+    for (int k = 0; k < CURVES; k++) {
+      const float *have = wok_plan_data(fast, k), *want = wok_plan_data(exact, k);
+      for (int i = 0; i < N + EDGES; i++) {
+        if (have[i] == want[i] || (isnan(have[i]) && isnan(want[i]))) continue;
+        if (!(fabs((double)have[i] - (double)want[i]) <= 2.4e-7 * fabs((double)want[i]) + 1e-37))
+          fail_msg("curve %d of %g, level %d: %.9g, not %.9g", k, (double)x[i], cap, (double)have[i], (double)want[i]);
+      }
+    }
+    wok_plan_free(fast);
+    wok_plan_free(exact);
+    wok_graph_free(g);
+    wok_ctx_free(c);
+  }
+}
+
 static void test_logsumexp_edges(void **state) {
   (void)state;
   static const double x[] = {-INFINITY, -INFINITY, 1000, 1000, INFINITY, 0, -INFINITY, 3};
@@ -362,6 +398,7 @@ int main(void) {
   TEST(multiply_back);
   TEST(equal_values);
   TEST(log_det);
+  TEST(curves_at_every_level);
   TEST(logsumexp_edges);
   TEST(pow_refused);
   TEST(bernoulli);

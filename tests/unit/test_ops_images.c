@@ -156,6 +156,68 @@ static void test_transposes(void **state) {
   wok_ctx_free(c);
 }
 
+/* ---- larger images: every level of instructions against the reference, more threads against one bit for bit ---- */
+enum { N = 5, C = 6, H = 37, W = 61, LARGE = 9 };
+typedef struct large { float *v[LARGE]; int64_t n[LARGE]; } large;
+
+/* Far from zero mean, where variances lose digits. */
+static large run_large(wok_ctx *c, bool reference) {
+  wok_graph *g;
+  wok_plan *p;
+  large r;
+  assert_int_equal(wok_graph_new(c, &g), WOK_OK);
+  wok_val *x = wok_offset(wok_random_normal(g, WOK_F32, WOK_SHAPE(N, C, H, W), 1), 30), *dy = wok_random_normal(g, WOK_F32, WOK_SHAPE(N, C, H, W), 2);
+  wok_val *gain = wok_random_normal(g, WOK_F32, WOK_SHAPE(C), 3), *bias = wok_random_normal(g, WOK_F32, WOK_SHAPE(C), 4), *in[] = {x, gain};
+  wok_val *group = wok_group_norm(x, 2, gain, bias, 1e-5), *batch = wok_batch_norm(x, gain, bias, NULL, NULL), *results[LARGE];
+  wok_vjp(&group, &dy, 1, in, 2, results);
+  wok_vjp(&batch, &dy, 1, in, 2, results + 2);
+  results[4] = group, results[5] = batch;
+  results[6] = wok_avg_pool2d(x, &(wok_pool2d_opts){.window = {3, 4}, .stride = {2, 3}, .pad = {1, 1, 2, 0}});
+  results[7] = wok_max_pool2d(x, &(wok_pool2d_opts){.window = {2, 2}});
+  results[8] = wok_grad1(wok_sum(wok_mul(wok_resize2d(x, 50, 20, WOK_RESIZE_BILINEAR), wok_resize2d(dy, 50, 20, WOK_RESIZE_NEAREST))), x);
+  assert_int_equal(wok_compile(c, &p, results, LARGE, &(wok_plan_opts){.reference = reference}), WOK_OK);
+  assert_int_equal(wok_plan_run(p, &(wok_run_opts){.seed = 1}), WOK_OK);
+  for (int i = 0; i < LARGE; i++) {
+    r.n[i] = wok__shape_count(&results[i]->shape);
+    r.v[i] = malloc((size_t)r.n[i] * sizeof(float));
+    memcpy(r.v[i], wok_plan_data(p, i), (size_t)r.n[i] * sizeof(float));
+  }
+  wok_plan_free(p);
+  wok_graph_free(g);
+  return r;
+}
+static void drop_large(large *r) {
+  for (int i = 0; i < LARGE; i++) free(r->v[i]);
+}
+static void test_large(void **state) {
+  (void)state;
+  wok_ctx *c;
+  assert_int_equal(wok_ctx_new(&c, &(wok_ctx_opts){.threads = 1}), WOK_OK);
+  large want = run_large(c, true);
+  wok_ctx_free(c);
+  for (int cap = 0; cap < 3; cap++) {
+    large one;
+    for (int threads = 1; threads < 4; threads++) {
+      assert_int_equal(wok_ctx_new(&c, &(wok_ctx_opts){.threads = threads, .isa_cap = (const char *[]){NULL, "avx2", "generic"}[cap]}), WOK_OK);
+      large have = run_large(c, false);
+      wok_ctx_free(c);
+      for (int i = 0; i < LARGE; i++) {
+        double top = 0, worst = 0;
+        for (int64_t e = 0; e < want.n[i]; e++) {
+          top = fmax(top, fabs((double)want.v[i][e]));
+          worst = fmax(worst, fabs((double)have.v[i][e] - (double)want.v[i][e]));
+        }
+        if (!(worst <= 5e-6 * top)) fail_msg("result %d, level %d: off by %g of %g", i, cap, worst, top);
+        if (threads > 1) assert_memory_equal(have.v[i], one.v[i], (size_t)have.n[i] * sizeof(float));
+      }
+      if (threads == 1) one = have;
+      else drop_large(&have);
+    }
+    drop_large(&one);
+  }
+  drop_large(&want);
+}
+
 /* A NaN in a window is its largest, the first of several, and takes the gradient. */
 static void test_max_pool_nan(void **state) {
   (void)state;
@@ -184,6 +246,7 @@ int main(void) {
   tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_running_statistics);
   tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_refusals);
   tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_transposes);
+  tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_large);
   tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_max_pool_nan);
   return _cmocka_run_group_tests("images", tests, (size_t)n, NULL, NULL) != 0;
 }

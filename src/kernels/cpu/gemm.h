@@ -5,9 +5,11 @@
  * A plan cuts the result into tiles by the shape alone; tiles run on the context's threads and never share an element of C,
  * and K is always walked in the same pieces. So the bits do not depend on the number of threads. They may depend on the engine.
  *
- * An engine either computes whole tiles from the matrices as they lie (pack_b is NULL: oneDNN), or wants A and B in panels.
- * Where several tiles need the same panels they are packed once for all, in slabs of bounded size, before the tiles run;
- * otherwise each tile packs for itself. A new engine (other types, AMX) is one more row of the table in gemm_engines.c. */
+ * An engine either computes whole tiles from the matrices as they lie (pack is NULL: oneDNN), or wants B in panels. Where
+ * several tiles need the same panels they are packed once for all, in slabs of bounded size, before the tiles run; otherwise
+ * each tile packs for itself. (A goes the other way: tiles are as wide as they can be, so that few pack the same rows; packing
+ * A for all was tried and is slower, since it then comes from L3 twice.) A new engine (other types, AMX) is one more row of
+ * the table in gemm_engines.c. */
 #ifndef WOK_KERNELS_CPU_GEMM_H
 #define WOK_KERNELS_CPU_GEMM_H
 #include "base/base.h"
@@ -31,15 +33,10 @@ typedef struct wok__gemm_tile {
   const void *bias;        /* NULL: none */
   int64_t m0, m1, n0, n1, k0, k1;
   bool add;                /* onto what is in C */
-  /* Slabs that hold k0..k1 of rows [slab_m0,slab_m1) of A and of columns [slab_n0,slab_n1) of B. NULL: pack in ws, or not. */
-  const void *packed_a, *packed_b;
-  int64_t slab_m0, slab_m1, slab_n0, slab_n1;
+  const void *packed;      /* slab that holds k0..k1 of columns [slab_n0,slab_n1) of B; NULL: pack in ws, or not */
+  int64_t slab_n0, slab_n1;
   void *ws;                /* of this worker, 64-byte aligned */
 } wok__gemm_tile;
-
-/* Packs [k0,k1) of the rows (of A) or columns (of B) [from,to), panels p0..p1 of them, into the slab at dst. */
-typedef void (*wok__gemm_pack)(const wok__gemm *g, const void *matrix, int64_t k0, int64_t k1, int64_t from, int64_t to, int64_t p0,
-                               int64_t p1, void *dst);
 
 typedef struct wok__gemm_engine {
   const char *name;
@@ -48,14 +45,16 @@ typedef struct wok__gemm_engine {
   int64_t mr, nr;          /* grain of rows and columns: the panels' width */
   int64_t kc;              /* longest piece of K; 0: it has no pieces */
   bool uncapped;           /* knows the machine's own instructions only: not for a context with an ISA cap */
-  wok__gemm_pack pack_a, pack_b;
+  /* Packs rows [k0,k1) of B, panels [p0,p1) of nr columns of the slab [n0,n1), into the slab at dst. NULL: no packing. */
+  void (*pack)(const wok__gemm *g, const void *b, int64_t k0, int64_t k1, int64_t n0, int64_t n1, int64_t p0, int64_t p1,
+               void *dst);
   void (*tile)(const wok__gemm_tile *t);
   /* C = A B^T for few rows of A: streams the rows of B once, nothing is packed. NULL: tile does it. */
   void (*dots)(const wok__gemm_tile *t);
 } wok__gemm_engine;
 
-/* From so many columns on, A is packed even where its rows are contiguous: the packed kernel is 5 % faster. */
-enum { WOK__GEMM_PACK_COLUMNS = 860 };
+/* From this width of a tile on, A is packed even where its rows are contiguous: the packed kernel is faster. */
+enum { WOK__GEMM_PACK_COLUMNS = 256 };
 
 /* How a product will be computed. A plan serves every M and K up to those it was made for: set g.M or g.K (the last,
    shorter chunk of a loop) in a copy; tiles and slabs keep their sizes. */
@@ -63,11 +62,11 @@ typedef struct wok__gemm_plan {
   wok__gemm g;
   const wok__gemm_engine *engine;
   bool dots;
-  bool share_a, share_b;   /* packed once for all tiles */
-  int64_t slab_m, slab_n, slab_k; /* extent of what is worked on at once */
+  bool shared;             /* B is packed once for all tiles */
+  int64_t slab_n, slab_k;  /* extent of B that is worked on at once */
   int64_t tm, tn;          /* rows and columns of a tile */
   int64_t group;           /* batch entries per piece of pool work */
-  int64_t a_bytes, b_bytes, worker_bytes; /* scratch: slabs, and what each worker needs */
+  int64_t shared_bytes, worker_bytes; /* scratch: the slab, and what each worker needs */
 } wok__gemm_plan;
 
 /* The engines of this build, best first; i-th or NULL past the end. */

@@ -75,10 +75,7 @@ static inline double sum_f64(__m512d v) {
 #define V __m512
 #define VL 16
 #define MR 14
-#ifndef KCX
-#define KCX 384
-#endif
-#define KC KCX
+#define KC 384
 #define ROWS(X) X(14) X(8) X(4) X(2) X(1)
 #define v_zero() _mm512_setzero_ps()
 #define v_load(p) _mm512_loadu_ps(p)
@@ -97,10 +94,7 @@ static inline double sum_f64(__m512d v) {
 #define V __m512d
 #define VL 8
 #define MR 14
-#ifndef KCX
-#define KCX 384
-#endif
-#define KC KCX
+#define KC 384
 #define ROWS(X) X(14) X(8) X(4) X(2) X(1)
 #define v_zero() _mm512_setzero_pd()
 #define v_load(p) _mm512_loadu_pd(p)

@@ -1,22 +1,19 @@
-/* group_norm, batch_norm and their gradients. Both take sets of blocks: a group of one sample is its channels' blocks, one
-   behind the other; a channel of the batch is one block in each sample. */
+/* group_norm, batch_norm and their gradients, set by set. */
 #include "kernels/ref/ref.h"
+#include "kernels/ref/sets.h"
 #include <math.h>
 
-typedef struct sets {
-  int64_t count, blocks, length;    /* of sets, of blocks in a set, of a block */
-  int64_t from_set, from_block;     /* elements from one to the next */
-  int64_t groups, channels, steps;  /* the channel of a block: (set % groups) channels + block steps */
-} sets;
-
-static sets sets_of(const wok_shape *x, int64_t groups) { /* groups 0: over the batch */
+wok__sets wok__sets_of(const wok_shape *x, int64_t groups) {
   int64_t n = x->dim[0], c = x->dim[1], length = 1;
   for (int i = 2; i < x->ndim; i++) length *= x->dim[i];
-  if (groups == 0) return (sets){c, n, length, length, c * length, c, 1, 0};
+  if (groups == 0) return (wok__sets){c, n, length, length, c * length, c, 1, 0};
   int64_t members = c / groups;
-  return (sets){n * groups, members, length, members * length, length, groups, members, 1};
+  return (wok__sets){n * groups, members, length, members * length, length, groups, members, 1};
 }
-static int64_t channel_of(const sets *s, int64_t set, int64_t block) {
+wok__sets wok__sets_of_call(const wok__kcall *k, int i, bool batch) {
+  return wok__sets_of(&k->in[i].shape, batch ? 0 : ((const wok__attr_group_norm *)k->attr)->groups);
+}
+int64_t wok__sets_channel(const wok__sets *s, int64_t set, int64_t block) {
   return set % s->groups * s->channels + block * s->steps;
 }
 
@@ -27,7 +24,7 @@ int64_t wok__ref_channel_norm_scratch(const wok__kdesc *d, int threads) {
 }
 
 #define NORM(suffix, R)                                                                                      \
-  static void forward_##suffix(const wok__kcall *k, sets s, bool keep_var) {                                 \
+  static void forward_##suffix(const wok__kcall *k, wok__sets s, bool keep_var) {                                 \
     double eps = ((const wok__attr_group_norm *)k->attr)->eps, count = (double)(s.blocks * s.length);        \
     const R *x = k->in[0].data, *gain = k->in[1].data, *bias = k->nin == 3 ? k->in[2].data : NULL;           \
     R *y = k->out[0].data, *means = k->out[1].data, *spreads = k->out[2].data;                               \
@@ -45,7 +42,7 @@ int64_t wok__ref_channel_norm_scratch(const wok__kdesc *d, int threads) {
       var /= count;                                                                                          \
       double rstd = 1 / sqrt(var + eps);                                                                     \
       for (int64_t b = 0; b < s.blocks && wok__ref_wanted(k, 0); b++) {                                      \
-        int64_t c = channel_of(&s, set, b), at = set * s.from_set + b * s.from_block;                        \
+        int64_t c = wok__sets_channel(&s, set, b), at = set * s.from_set + b * s.from_block;                        \
         double factor = rstd * (double)gain[c], offset = bias ? (double)bias[c] : 0;                         \
         for (int64_t i = 0; i < s.length; i++) y[at + i] = (R)(((double)x[at + i] - mean) * factor + offset); \
       }                                                                                                      \
@@ -54,7 +51,7 @@ int64_t wok__ref_channel_norm_scratch(const wok__kdesc *d, int threads) {
     }                                                                                                        \
   }                                                                                                          \
   /* the sums of a set before its dx, which may lie where dy or x does */                                    \
-  static void backward_##suffix(const wok__kcall *k, sets s, bool from_var) {                                \
+  static void backward_##suffix(const wok__kcall *k, wok__sets s, bool from_var) {                                \
     double eps = ((const wok__attr_group_norm *)k->attr)->eps, count = (double)(s.blocks * s.length);        \
     const R *dy = k->in[0].data, *x = k->in[1].data, *gain = k->in[2].data;                                  \
     const R *means = k->in[3].data, *spreads = k->in[4].data;                                                \
@@ -66,7 +63,7 @@ int64_t wok__ref_channel_norm_scratch(const wok__kdesc *d, int threads) {
       double mean = (double)means[set], spread = (double)spreads[set], flat = 0, along = 0;                  \
       double rstd = from_var ? 1 / sqrt(spread + eps) : spread;                                              \
       for (int64_t b = 0; b < s.blocks; b++) {                                                               \
-        int64_t c = channel_of(&s, set, b), at = set * s.from_set + b * s.from_block;                        \
+        int64_t c = wok__sets_channel(&s, set, b), at = set * s.from_set + b * s.from_block;                        \
         double dgain = 0, dbias = 0;                                                                         \
         for (int64_t i = 0; i < s.length; i++) {                                                             \
           dgain += (double)dy[at + i] * ((double)x[at + i] - mean) * rstd;                                   \
@@ -78,7 +75,7 @@ int64_t wok__ref_channel_norm_scratch(const wok__kdesc *d, int threads) {
         flat += dbias * (double)gain[c];                                                                     \
       }                                                                                                      \
       for (int64_t b = 0; b < s.blocks && wok__ref_wanted(k, 0); b++) {                                      \
-        int64_t c = channel_of(&s, set, b), at = set * s.from_set + b * s.from_block;                        \
+        int64_t c = wok__sets_channel(&s, set, b), at = set * s.from_set + b * s.from_block;                        \
         for (int64_t i = 0; i < s.length; i++) {                                                             \
           double xhat = ((double)x[at + i] - mean) * rstd, d = (double)dy[at + i] * (double)gain[c];         \
           dx[at + i] = (R)(rstd * (d - flat / count - xhat * along / count));                                \
@@ -92,16 +89,16 @@ int64_t wok__ref_channel_norm_scratch(const wok__kdesc *d, int threads) {
     }                                                                                                        \
   }                                                                                                          \
   void wok__ref_group_norm_##suffix(const wok__kcall *k) {                                                   \
-    forward_##suffix(k, sets_of(&k->in[0].shape, ((const wok__attr_group_norm *)k->attr)->groups), false);   \
+    forward_##suffix(k, wok__sets_of_call(k, 0, false), false);                                              \
   }                                                                                                          \
   void wok__ref_group_norm_bwd_##suffix(const wok__kcall *k) {                                               \
-    backward_##suffix(k, sets_of(&k->in[1].shape, ((const wok__attr_group_norm *)k->attr)->groups), false);  \
+    backward_##suffix(k, wok__sets_of_call(k, 1, false), false);                                             \
   }                                                                                                          \
   void wok__ref_batch_norm_##suffix(const wok__kcall *k) {                                                   \
-    forward_##suffix(k, sets_of(&k->in[0].shape, 0), true);                                                  \
+    forward_##suffix(k, wok__sets_of_call(k, 0, true), true);                                                \
   }                                                                                                          \
   void wok__ref_batch_norm_bwd_##suffix(const wok__kcall *k) {                                               \
-    backward_##suffix(k, sets_of(&k->in[1].shape, 0), true);                                                 \
+    backward_##suffix(k, wok__sets_of_call(k, 1, true), true);                                               \
   }
 NORM(f32, float)
 NORM(f64, double)

@@ -96,40 +96,59 @@ static blend blend_of(int64_t kind, int64_t i, int64_t from, int64_t to) {
   return (blend){low, high, high > low ? at - (double)low : 0};
 }
 
+/* The blends of a call: of its rows, then of its columns; behind them, of a transpose, one plane of sums. */
+int64_t wok__ref_resize2d_scratch(const wok__kdesc *d, int threads) {
+  const int64_t *large = (d->op == WOK__OP_resize2d ? &d->out[0] : &d->in[0])->shape.dim;
+  int64_t plane = d->op == WOK__OP_resize2d ? 0 : wok__ref_plane_scratch(d, threads);
+  return (large[2] + large[3]) * (int64_t)sizeof(blend) + plane;
+}
+static void blends_of(const wok__kcall *k, const planes *p, blend **rows, blend **columns) {
+  int64_t kind = ((const wok__attr_resize2d *)k->attr)->kind;
+  *rows = k->scratch;
+  *columns = *rows + p->oh;
+  for (int64_t i = 0; i < p->oh; i++) (*rows)[i] = blend_of(kind, i, p->h, p->oh);
+  for (int64_t j = 0; j < p->ow; j++) (*columns)[j] = blend_of(kind, j, p->w, p->ow);
+}
+
 #define RESIZE(suffix, R)                                                                                    \
   void wok__ref_resize2d_##suffix(const wok__kcall *k) {                                                     \
-    const wok__attr_resize2d *a = k->attr;                                                                   \
     planes p = planes_of(&k->in[0].shape, &k->out[0].shape);                                                 \
     const R *x = k->in[0].data;                                                                              \
     R *y = k->out[0].data;                                                                                   \
+    blend *rows, *columns;                                                                                   \
+    blends_of(k, &p, &rows, &columns);                                                                       \
     for (int64_t n = 0; n < p.n; n++, x += p.h * p.w)                                                        \
-      for (int64_t i = 0; i < p.oh; i++)                                                                     \
+      for (int64_t i = 0; i < p.oh; i++) {                                                                   \
+        const R *low = x + rows[i].low * p.w, *high = x + rows[i].high * p.w;                                \
+        double share = rows[i].share;                                                                        \
         for (int64_t j = 0; j < p.ow; j++) {                                                                 \
-          blend r = blend_of(a->kind, i, p.h, p.oh), c = blend_of(a->kind, j, p.w, p.ow);                    \
-          const R *low = x + r.low * p.w, *high = x + r.high * p.w;                                          \
+          blend c = columns[j];                                                                              \
           double above = (1 - c.share) * (double)low[c.low] + c.share * (double)low[c.high];                 \
           double below = (1 - c.share) * (double)high[c.low] + c.share * (double)high[c.high];               \
-          *y++ = (R)((1 - r.share) * above + r.share * below);                                               \
+          *y++ = (R)((1 - share) * above + share * below);                                                   \
         }                                                                                                    \
+      }                                                                                                      \
   }                                                                                                          \
   void wok__ref_resize2d_transpose_##suffix(const wok__kcall *k) {                                           \
-    const wok__attr_resize2d *a = k->attr;                                                                   \
     planes p = planes_of(&k->out[0].shape, &k->in[0].shape);                                                 \
     const R *dy = k->in[0].data;                                                                             \
     R *x = k->out[0].data;                                                                                   \
-    double *sum = k->scratch;                                                                                \
+    blend *rows, *columns;                                                                                   \
+    blends_of(k, &p, &rows, &columns);                                                                       \
+    double *sum = (double *)(void *)(columns + p.ow);                                                        \
     for (int64_t n = 0; n < p.n; n++, x += p.h * p.w) {                                                      \
       for (int64_t i = 0; i < p.h * p.w; i++) sum[i] = 0;                                                    \
-      for (int64_t i = 0; i < p.oh; i++)                                                                     \
+      for (int64_t i = 0; i < p.oh; i++) {                                                                   \
+        double *low = sum + rows[i].low * p.w, *high = sum + rows[i].high * p.w;                             \
         for (int64_t j = 0; j < p.ow; j++, dy++) {                                                           \
-          blend r = blend_of(a->kind, i, p.h, p.oh), c = blend_of(a->kind, j, p.w, p.ow);                    \
-          double *low = sum + r.low * p.w, *high = sum + r.high * p.w;                                       \
-          double above = (1 - r.share) * (double)*dy, below = r.share * (double)*dy;                         \
+          blend c = columns[j];                                                                              \
+          double above = (1 - rows[i].share) * (double)*dy, below = rows[i].share * (double)*dy;             \
           low[c.low] += (1 - c.share) * above;                                                               \
           low[c.high] += c.share * above;                                                                    \
           high[c.low] += (1 - c.share) * below;                                                              \
           high[c.high] += c.share * below;                                                                   \
         }                                                                                                    \
+      }                                                                                                      \
       for (int64_t i = 0; i < p.h * p.w; i++) x[i] = (R)sum[i];                                              \
     }                                                                                                        \
   }

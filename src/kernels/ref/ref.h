@@ -54,7 +54,8 @@
   WOK__REF_WITH(X, conv2d_input, 0, wok__ref_conv2d_scratch) WOK__REF_WITH(X, conv2d_weight, 1, NULL)        \
   WOK__REF_FLOATS(X, sum_pool2d) WOK__REF_WITH(X, sum_unpool2d, 0, wok__ref_plane_scratch)                   \
   WOK__REF_FLOATS(X, max_pool2d)                                                                             \
-  WOK__REF_FLOATS(X, resize2d) WOK__REF_WITH(X, resize2d_transpose, 0, wok__ref_plane_scratch)               \
+  WOK__REF_WITH(X, resize2d, 0, wok__ref_resize2d_scratch)                                                   \
+  WOK__REF_WITH(X, resize2d_transpose, 0, wok__ref_resize2d_scratch)                                         \
   WOK__REF_FLOATS(X, group_norm) WOK__REF_WITH(X, group_norm_bwd, 6, wok__ref_channel_norm_scratch)          \
   WOK__REF_FLOATS(X, batch_norm) WOK__REF_WITH(X, batch_norm_bwd, 6, wok__ref_channel_norm_scratch)          \
   WOK__REF_DOUBLE(X, cholesky) WOK__REF_DOUBLE(X, eigh) WOK__REF_DOUBLE(X, svd)                              \
@@ -67,6 +68,7 @@ int64_t wok__ref_sum_to_scratch(const wok__kdesc *d, int threads);
 int64_t wok__ref_sort_scratch(const wok__kdesc *d, int threads);
 int64_t wok__ref_conv2d_scratch(const wok__kdesc *d, int threads);
 int64_t wok__ref_plane_scratch(const wok__kdesc *d, int threads);
+int64_t wok__ref_resize2d_scratch(const wok__kdesc *d, int threads);
 int64_t wok__ref_channel_norm_scratch(const wok__kdesc *d, int threads);
 int64_t wok__ref_cholesky_scratch(const wok__kdesc *d, int threads);
 int64_t wok__ref_eigh_scratch(const wok__kdesc *d, int threads);
