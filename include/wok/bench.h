@@ -1,5 +1,5 @@
 /* wok/bench.h - measurements of the kernels, as the published numbers use them. Each function makes its own data (random, not
-   zero: zeros run faster), runs once to warm up, then `reps` times, and gives the best and the median. */
+   zero: zeros run faster), warms up for a fiftieth of a second, then runs `reps` times and gives the best and the median. */
 #ifndef WOK_BENCH_H
 #define WOK_BENCH_H
 #include <wok/model.h>
@@ -19,9 +19,10 @@ typedef struct wok_bench_gemm_opts {
   int64_t M, N, K;
   bool ta, tb;
   int reps;           /* 0: 10 */
-  /* NULL or "wok": what a plan of this context runs. "onednn": oneDNN by itself, one matmul primitive (plain layouts) over
-     the whole product with as many OpenMP threads as the context has. Or one of wok's engines by name: "avx512", "avx2",
-     "generic", "onednn-tiles" (oneDNN under wok's threads). */
+  /* NULL or "wok": what a plan of this context runs. "onednn": oneDNN by itself, called once over the whole product (plain
+     layouts) with as many OpenMP threads as the context has; by its matmul primitive and by dnnl_sgemm, and the better of the
+     two is the result. Or one of wok's engines by name: "avx512", "avx2", "generic", "onednn-tiles" (oneDNN under wok's
+     threads). */
   const char *engine;
 } wok_bench_gemm_opts;
 

@@ -7,7 +7,7 @@ enum {
   TILE_WORK = 1 << 18,   /* products of a tile worth handing out: about 2 us at AVX-512's rate */
   TILES_LEAST = 16, TILES_MOST = 384, /* when there is work enough */
   SLAB_BYTES = 32 << 20, /* of packed B */
-  PACK_LEAST = 1 << 15, PACK_MOST = 1 << 18, /* elements packed by one piece of pool work: wide ones read long rows */
+  PACK_LEAST = 1 << 12, PACK_MOST = 1 << 18, /* elements packed by one piece of pool work: wide ones read long rows */
   PACK_PIECES = 16,      /* when that leaves pieces of this size */
   L2_BYTES = 3 << 19,    /* 1.5 MB: what one may hope to keep there */
   DOTS_ROWS = 8,         /* up to here dot products beat packing */
@@ -61,13 +61,21 @@ static void choose_tile(wok__gemm_plan *p) {
   const wok__gemm_engine *e = p->engine;
   int64_t N = WOK__MIN(p->slab_n, g->N), max_m = ceil_div(g->M, e->mr), max_n = ceil_div(N, e->nr);
   double work = (double)g->M * (double)N * (double)WOK__MIN(p->slab_k, g->K) / TILE_WORK, best = 0;
-  int64_t most = (int64_t)WOK__MIN(WOK__MAX(work, 1.0), (double)TILES_MOST), least = ceil_div(WOK__MIN(ceil_div(most, 4), (int64_t)TILES_LEAST), g->batch);
-  for (int64_t j = 1; j <= WOK__MIN(max_n, most); j++) {
-    int64_t tn = round_up(ceil_div(N, j), e->nr);
-    for (int64_t i = WOK__MIN(ceil_div(least, j), max_m); i <= WOK__MIN(ceil_div(most, j), max_m); i++) {
-      int64_t tm = round_up(ceil_div(g->M, i), e->mr);
-      double cost = overhead(p, tm, tn) + (e->pack && g->batch == 1 && tm < g->M ? 2.0 / WOK__MAX(work, 1.0) : 0.0); /* a region to pack B */
-      if (most > 1) cost += 0.5 * unevenness(g->batch * ceil_div(g->M, tm) * ceil_div(N, tn), g->batch * most / 2); /* half: a busy machine is uneven anyway */
+  work = WOK__MAX(work, 1.0);
+  int64_t most = (int64_t)WOK__MIN(work, (double)TILES_MOST);
+  int64_t least = ceil_div(WOK__MIN(ceil_div(most, 4), (int64_t)TILES_LEAST), g->batch);
+  for (int64_t j = 1, tn = 0; j <= WOK__MIN(max_n, most); j++) {
+    if (tn == round_up(ceil_div(N, j), e->nr)) continue;
+    tn = round_up(ceil_div(N, j), e->nr);
+    int64_t from = WOK__MIN(ceil_div(least, j), max_m), to = WOK__MIN(ceil_div(most, j), max_m);
+    for (int64_t i = from, tm = 0; i <= to; i++) {
+      if (tm == round_up(ceil_div(g->M, i), e->mr)) continue;
+      tm = round_up(ceil_div(g->M, i), e->mr);
+      double cost = overhead(p, tm, tn);
+      /* Packing B for all: a region of its own, and panels that go through L3 to the other cores. */
+      if (e->pack && g->batch == 1 && tm < g->M) cost += 8.0 / work + 25.0 / (double)g->M;
+      /* Half of the unevenness: a busy machine is uneven anyway. */
+      if (most > 1) cost += 0.5 * unevenness(g->batch * ceil_div(g->M, tm) * ceil_div(N, tn), g->batch * most / 2);
       if (best == 0 || cost < best) {
         best = cost;
         p->tm = tm;
@@ -106,9 +114,7 @@ bool wok__gemm_plan_for(wok__gemm_plan *p, const wok_ctx *c, const wok__gemm *g)
   return e;
 }
 
-int64_t wok__gemm_scratch(const wok__gemm_plan *p, int threads) {
-  return p->shared_bytes + threads * p->worker_bytes;
-}
+int64_t wok__gemm_scratch(const wok__gemm_plan *p, int threads) { return p->shared_bytes + threads * p->worker_bytes; }
 
 int64_t wok__gemm_scratch_any(const wok__gemm *g, int threads) {
   int64_t most = 0;

@@ -4,6 +4,8 @@
  *
  * A plan cuts the result into tiles by the shape alone; tiles run on the context's threads and never share an element of C,
  * and K is always walked in the same pieces. So the bits do not depend on the number of threads. They may depend on the engine.
+ * In our own engines each element of C is one chain of products per piece of K, in order, wherever it lies in its tile: from 9
+ * rows on, a row of C does not even depend on how many rows there are. (Up to 8 rows times B^T go by dot products.)
  *
  * An engine either computes whole tiles from the matrices as they lie (pack is NULL: oneDNN), or wants B in panels. Where
  * several tiles need the same panels they are packed once for all, in slabs of bounded size, before the tiles run; otherwise
@@ -74,7 +76,7 @@ const wok__gemm_engine *wok__gemm_engine_at(int64_t i);
 /* The engine for g in this context: the first whose ISA and types fit. NULL: none (other types). */
 const wok__gemm_engine *wok__gemm_engine_for(const wok_ctx *c, const wok__gemm *g);
 
-/* Plans g on an engine. g's sizes are valid (see wok__gemm_fits). */
+/* Plans g on an engine; sizes may be 0. */
 void wok__gemm_plan_on(wok__gemm_plan *p, const wok__gemm_engine *e, const wok__gemm *g);
 /* The same on the context's engine; false: none has these types. */
 bool wok__gemm_plan_for(wok__gemm_plan *p, const wok_ctx *c, const wok__gemm *g);

@@ -36,12 +36,15 @@ const wok__gemm_engine wok__gemm_onednn_f32 = {"onednn-tiles", WOK__ISA_GENERIC,
 #define TEXT(x) TEXT_(x)
 const char *wok__onednn_version(void) {
   const dnnl_version_t *v = dnnl_version(); /* of the library in use, which may be newer than the header */
-  if (v->major == DNNL_VERSION_MAJOR && v->minor == DNNL_VERSION_MINOR && v->patch == DNNL_VERSION_PATCH)
-    return TEXT(DNNL_VERSION_MAJOR) "." TEXT(DNNL_VERSION_MINOR) "." TEXT(DNNL_VERSION_PATCH);
-  return "another than " TEXT(DNNL_VERSION_MAJOR) "." TEXT(DNNL_VERSION_MINOR) "." TEXT(DNNL_VERSION_PATCH);
+  if (v->major != DNNL_VERSION_MAJOR || v->minor != DNNL_VERSION_MINOR || v->patch != DNNL_VERSION_PATCH)
+    return "not the " TEXT(DNNL_VERSION_MAJOR) "." TEXT(DNNL_VERSION_MINOR) "." TEXT(DNNL_VERSION_PATCH) " of the build";
+  return TEXT(DNNL_VERSION_MAJOR) "." TEXT(DNNL_VERSION_MINOR) "." TEXT(DNNL_VERSION_PATCH);
 }
 
 struct wok__onednn_whole {
+  wok__gemm g;
+  const float *a, *b;
+  float *c;
   dnnl_engine_t engine;
   dnnl_stream_t stream;
   dnnl_primitive_t primitive;
@@ -111,6 +114,7 @@ wok_status wok__onednn_whole_new(wok_ctx *c, wok__onednn_whole **out, const wok_
                                  void *result, int threads) {
   wok__onednn_whole *w = wok__calloc(1, (int64_t)sizeof *w);
   if (!w) return wok__nomem(c, (int64_t)sizeof *w);
+  w->g = *g, w->a = a, w->b = b, w->c = result;
   w->omp = omp_get_max_threads();
   omp_set_num_threads(threads);
   dnnl_status_t s = whole_fill(w, g, a, b, result);
@@ -123,7 +127,11 @@ wok_status wok__onednn_whole_new(wok_ctx *c, wok__onednn_whole **out, const wok_
   return WOK_OK;
 }
 
-bool wok__onednn_whole_run(wok__onednn_whole *w) {
+bool wok__onednn_whole_run(wok__onednn_whole *w, bool sgemm) {
+  const wok__gemm *g = &w->g;
+  if (sgemm)
+    return dnnl_sgemm(g->ta ? 'T' : 'N', g->tb ? 'T' : 'N', g->M, g->N, g->K, 1.0f, w->a, g->lda, w->b, g->ldb, 0.0f, w->c, g->ldc) ==
+           dnnl_success;
   dnnl_exec_arg_t args[3];
   for (int i = A; i <= C; i++) args[i] = (dnnl_exec_arg_t){arguments[i], w->memory[i]};
   return dnnl_primitive_execute(w->primitive, w->stream, 3, args) == dnnl_success && dnnl_stream_wait(w->stream) == dnnl_success;

@@ -7,12 +7,12 @@
 extern const wok__gemm_engine wok__gemm_onednn_f32;
 const char *wok__onednn_version(void); /* "2.6.3" */
 
-/* What oneDNN reaches by itself: one matmul primitive over the whole of g (plain layouts, batch 1), prepared once, run
-   with its own `threads` OpenMP threads. */
+/* What oneDNN reaches by itself over the whole of g (f32, plain layouts, batch 1) with its own `threads` OpenMP threads: by
+   a matmul primitive prepared once, or by dnnl_sgemm. */
 typedef struct wok__onednn_whole wok__onednn_whole;
 wok_status wok__onednn_whole_new(wok_ctx *c, wok__onednn_whole **w, const wok__gemm *g, const void *a, const void *b, void *out,
                                  int threads);
-bool wok__onednn_whole_run(wok__onednn_whole *w);
+bool wok__onednn_whole_run(wok__onednn_whole *w, bool sgemm);
 void wok__onednn_whole_free(wok__onednn_whole *w); /* also gives the caller's OpenMP settings back */
 #endif
 #endif
