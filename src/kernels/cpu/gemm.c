@@ -2,11 +2,11 @@
 #include "kernels/cpu/gemm.h"
 #include <string.h>
 
-/* Sizes below were chosen by measurement on the shapes of docs/notes-gemm.md; none depends on the number of threads. */
+/* Sizes below were chosen by measurement on the shapes of bench/gemm_kernels.c; none depends on the number of threads. */
 enum {
   TILE_WORK = 1 << 18,   /* products of a tile worth handing out: about 2 us at AVX-512's rate */
   TILES_LEAST = 16, TILES_MOST = 384, /* when there is work enough */
-  SLAB_BYTES = 32 << 20, /* of packed B */
+  SLAB_BYTES = 12 << 20, /* of packed B: larger ones leave the caches between packing and use */
   PACK_LEAST = 1 << 12, PACK_MOST = 1 << 18, /* elements packed by one piece of pool work: wide ones read long rows */
   PACK_PIECES = 16,      /* when that leaves pieces of this size */
   L2_BYTES = 3 << 19,    /* 1.5 MB: what one may hope to keep there */

@@ -2,7 +2,7 @@
 #include "kernels/cpu/gemm_block.h"
 #include "kernels/cpu/gemm_onednn.h"
 
-/* Measured (docs/notes-gemm.md): our kernels for AVX-512 and AVX2 are as fast as oneDNN's for the same instructions, or faster,
+/* Measured (bench/gemm_kernels.c): our kernels for AVX-512 and AVX2 are as fast as oneDNN's for the same instructions, or faster,
    and allocate nothing; where we have none of our own, oneDNN stands before plain C. */
 static const wok__gemm_engine *const engines[] = {
 #ifdef WOK_X86

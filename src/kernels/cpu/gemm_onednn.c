@@ -1,7 +1,7 @@
 /* gemm_onednn.c - oneDNN (v2 and v3) behind our description of a product. The only file that knows it.
  *
  * Tiles go through dnnl_sgemm: it needs no objects, takes any pitch, and single-threaded tiles of it and of matmul
- * primitives prepared for the same tile were equally fast (docs/notes-gemm.md). Each worker calls it with one OpenMP
+ * primitives prepared for the same tile were equally fast (bench/gemm_kernels.c). Each worker calls it with one OpenMP
  * thread (the pool sees to that). */
 #include "kernels/cpu/gemm_onednn.h"
 #include <dnnl.h>

@@ -9,7 +9,7 @@
 #include "kernels/cpu/gemm.h"
 
 enum {
-  CHUNK_BYTES = 128 << 20, /* of logits: more saves passes over dw, less stays nearer to the cores (docs/notes-gemm.md) */
+  CHUNK_BYTES = 128 << 20, /* of logits: more saves passes over dw, less stays nearer to the cores (bench/gemm_kernels.c) */
   CHUNK_LEAST = 256, CHUNK_MOST = 4096,
   ROW_WORK = 1 << 15,      /* logits of one piece of row work */
   COLUMNS = 512,           /* of one piece of a bias gradient */
