@@ -26,7 +26,7 @@ typedef bool (*wok_progress_fn)(void *ud, const wok_progress *p);
 
 typedef struct wok_ctx_opts {
   int threads;           /* 0: one per CPU this process may use; at most 256 */
-  const char *isa_cap;   /* NULL: this machine's best; "generic", "avx2", "avx512" force a lower path (tests) */
+  const char *isa_cap;   /* NULL: this machine's best; "generic", "avx2", "avx512", "amx" force a lower path (tests) */
   uint64_t seed;         /* default seed of everything random */
   int64_t mem_limit;     /* bytes a plan may need in all; 0: no limit */
   void (*log)(void *ud, int level, const char *message); /* NULL: silent */
@@ -55,7 +55,7 @@ WOK_API const char *wok_version(void); /* "0.1.0" */
 /* What this machine and this build are, for `wok info` and for the head of every measurement. */
 typedef struct wok_machine {
   char cpu[96];      /* "Intel(R) Xeon(R) ..." */
-  char isa[24];      /* level in use: "avx512", "avx2", "generic" */
+  char isa[24];      /* level in use: "amx", "avx512", "avx2", "generic" */
   char features[96]; /* "avx2 avx512 avx512_bf16 amx_bf16", as far as the system allows their use */
   int cpus;          /* CPUs this process may use */
   int threads;       /* of the context */

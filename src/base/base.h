@@ -122,8 +122,11 @@ double wok__rng_normal(wok__rng *r);
 uint64_t wok__permute(uint64_t i, uint64_t n, uint64_t seed, uint64_t stream);
 
 /* ---- CPU (cpu.c) ---- */
-typedef enum wok__isa { WOK__ISA_GENERIC, WOK__ISA_AVX2, WOK__ISA_AVX512 } wok__isa; /* ordered */
+typedef enum wok__isa { WOK__ISA_GENERIC, WOK__ISA_AVX2, WOK__ISA_AVX512, WOK__ISA_AMX } wok__isa; /* ordered */
 wok__isa wok__ctx_isa(const wok_ctx *c); /* the machine's best under the context's cap */
+/* May this process use AMX tiles? Asks the system for it, so only where they are about to be used: from then on signal stacks
+   below 12 KB are refused. */
+bool wok__amx_permitted(void);
 bool wok__ctx_isa_capped(const wok_ctx *c); /* below the machine's own level */
 /* Single features under the same cap; each is set only when the operating system saves the registers it needs.
    AMX also needs a permission per process (arch_prctl), which is not asked for here. */

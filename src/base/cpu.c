@@ -1,9 +1,12 @@
 /* base/cpu.c - what the CPU can do and the system lets us use. */
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include "base/inside.h"
 
 static const char *const isa_names[] = {
-    [WOK__ISA_GENERIC] = "generic", [WOK__ISA_AVX2] = "avx2", [WOK__ISA_AVX512] = "avx512"};
+    [WOK__ISA_GENERIC] = "generic", [WOK__ISA_AVX2] = "avx2", [WOK__ISA_AVX512] = "avx512",
+    [WOK__ISA_AMX] = "amx"};
 
 const char *wok__isa_name(wok__isa isa) { return isa_names[isa]; }
 
@@ -30,7 +33,8 @@ static bool all(uint32_t reg, uint32_t bits) { return (reg & bits) == bits; }
 
 /* The levels promise what the flags of the kernel files need:
    avx2   = AVX2 FMA F16C BMI1 BMI2 and YMM state;
-   avx512 = avx2 + AVX512 F CD BW DQ VL and ZMM state. */
+   avx512 = avx2 + AVX512 F CD BW DQ VL and ZMM state;
+   amx    = avx512 + AVX512_BF16, AMX TILE and BF16, and tile state (which Linux grants when it is asked: wok__amx_permitted). */
 uint32_t wok__cpu_detect(wok__isa *isa) {
   *isa = WOK__ISA_GENERIC;
   uint32_t a, b, c, d;
@@ -54,11 +58,21 @@ uint32_t wok__cpu_detect(wok__isa *isa) {
   if (subleaves >= 1 && __get_cpuid_count(7, 1, &a71, &b, &c, &d) && all(a71, 1u << 5))
     f |= WOK__CPU_AVX512_BF16;
   if (all(d7, 1u << 23)) f |= WOK__CPU_AVX512_FP16;
-  /* AMX_TILE and AMX_BF16. Linux still asks for a permission per process before the first use; that is the kernels' part. */
   if (all(d7, 1u << 22 | 1u << 24) && (saved & tiles) == tiles) f |= WOK__CPU_AMX_BF16;
+  if (all(f, WOK__CPU_AMX_BF16 | WOK__CPU_AVX512_BF16)) *isa = WOK__ISA_AMX;
   return f;
 }
+
+/* arch_prctl(ARCH_REQ_XCOMP_PERM, XTILEDATA): once for the process, threads inherit it; again is harmless and takes 0.2 us. */
+bool wok__amx_permitted(void) {
+#if defined(__linux__) && defined(__x86_64__)
+  return syscall(SYS_arch_prctl, 0x1023, 18) == 0;
 #else
+  return false;
+#endif
+}
+#else
+bool wok__amx_permitted(void) { return false; }
 uint32_t wok__cpu_detect(wok__isa *isa) {
   *isa = WOK__ISA_GENERIC;
   return 0;

@@ -17,12 +17,12 @@ static wok_status refuse(const wok_ctx_opts *o, wok_status s, const char *messag
 wok_status wok_ctx_new(wok_ctx **out, const wok_ctx_opts *o) {
   if (!out) return WOK_INVALID;
   *out = NULL;
-  wok__isa cap = WOK__ISA_AVX512;
+  wok__isa cap = WOK__ISA_AMX;
   if (o) {
     if (o->threads < 0) return refuse(o, WOK_INVALID, "context: threads must not be negative");
     if (o->mem_limit < 0) return refuse(o, WOK_INVALID, "context: mem_limit must not be negative");
     if (o->isa_cap && !wok__isa_parse(o->isa_cap, &cap))
-      return refuse(o, WOK_INVALID, "context: isa_cap must be \"generic\", \"avx2\" or \"avx512\"");
+      return refuse(o, WOK_INVALID, "context: isa_cap must be \"generic\", \"avx2\", \"avx512\" or \"amx\"");
   }
   wok_ctx *c = wok__calloc(1, (int64_t)sizeof *c);
   if (!c) return refuse(o, WOK_NOMEM, "context: out of memory");
@@ -31,6 +31,7 @@ wok_status wok_ctx_new(wok_ctx **out, const wok_ctx_opts *o) {
   c->machine_features = wok__cpu_detect(&c->machine_isa);
   c->isa = WOK__MIN(c->machine_isa, cap);
   c->features = c->machine_features;
+  if (c->isa < WOK__ISA_AMX) c->features &= ~(uint32_t)WOK__CPU_AMX_BF16;
   if (c->isa < WOK__ISA_AVX512) c->features &= WOK__CPU_AVX2;
   if (c->isa < WOK__ISA_AVX2) c->features = 0;
   c->opts.isa_cap =

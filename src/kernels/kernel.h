@@ -7,12 +7,18 @@
 #include "kernels/oplist.h"
 #include "tensor/tensor.h"
 
+/* What products (matmul, linear, attention, the loss head, convolutions) compute in; everything else computes in f32 or f64.
+   BF16: factors rounded to bf16, summed in f32. BF16X3, BF16X6: f32 factors split into two or three bf16 parts, of whose
+   products the largest three or six are summed in f32 (spec 07 3). */
+typedef enum wok__compute { WOK__COMPUTE_OWN, WOK__COMPUTE_BF16, WOK__COMPUTE_BF16X3, WOK__COMPUTE_BF16X6 } wok__compute;
+
 /* What the planner knows when it chooses: types and shapes (data pointers are NULL). */
 typedef struct wok__kdesc {
   wok__opid op;
   int nin, nout;
   const wok__arr *in, *out;
   const void *attr;
+  wok__compute compute;
 } wok__kdesc;
 
 typedef struct wok__kcall {
@@ -31,7 +37,7 @@ typedef struct wok__kcall {
 typedef struct wok__kernel {
   const char *name;   /* "ref", "onednn", "avx512" ... */
   wok__opid op;
-  wok_dtype dtype;    /* of the first floating-point output or input (see wok__kdesc_dtype) */
+  wok_dtype dtype;    /* as wok__kdesc_dtype says; BF16: floating-point inputs and outputs are BF16 or F32, each as can_run allows */
   wok__isa isa;       /* least level needed */
   int rank;           /* reference rows: 0 */
   uint32_t can_accumulate; /* bit i: out[i] may be accumulated into */
@@ -42,7 +48,10 @@ typedef struct wok__kernel {
   void (*run)(const wok__kcall *k);
 } wok__kernel;
 
-/* The floating type an operator computes in: the first F32/F64 among outputs, then inputs; else the type of out 0. */
+/* The type by which rows are chosen. Where the operator computes in BF16 or touches a value stored so: BF16. Otherwise the
+   first F32/F64 among outputs, then inputs; else the type of out 0. A row for BF16 that does not exist or declines is replaced
+   by the F32 one between conversions (adapt.c), which is also what defines its result. F32 rows see compute, too: those that
+   know BF16X3 and BF16X6 stand above those that do not. */
 wok_dtype wok__kdesc_dtype(const wok__kdesc *d);
 /* The best row; reference: rank 0 rows only. NULL when there is none (a type without kernels). */
 const wok__kernel *wok__kernel_find(const wok_ctx *c, const wok__kdesc *d, bool reference);
