@@ -69,7 +69,7 @@ static void let_go(wok__arr *a, int n) {
 
 static void run(wok__opid op, const void *attr, const wok__arr *in, int nin, const wok__arr *out, int nout,
                 uint32_t accumulate, uint32_t unused) {
-  wok__kdesc d = {op, nin, nout, in, out, attr};
+  wok__kdesc d = {.op = op, .nin = nin, .nout = nout, .in = in, .out = out, .attr = attr};
   const wok__kernel *k = wok__kernel_find(ctx, &d, true);
   assert_non_null(k);
   assert_string_equal(k->name, "ref");
@@ -228,7 +228,7 @@ static void check_golden(const golden *c, wok_dtype t, double tolerance) {
   }
 
   /* accumulated onto ones; an output that nobody reads stays untouched, the others as they are */
-  wok__kdesc d = {c->op, c->nin, c->nout, in, out, attr};
+  wok__kdesc d = {.op = c->op, .nin = c->nin, .nout = c->nout, .in = in, .out = out, .attr = attr};
   uint32_t can = wok__kernel_find(ctx, &d, true)->can_accumulate;
   for (int i = 0; i < c->nout; i++) {
     wok__arr onto[5];
