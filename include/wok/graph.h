@@ -289,6 +289,8 @@ typedef struct wok_plan_opts {
   bool reference;       /* reference kernels only */
   bool profile;         /* time every operator (wok_plan_report shows it) */
   bool dry;             /* plan only: no memory is taken, wok_plan_run refuses */
+  const char *compute;  /* of products: "f32" (NULL: each in its own type), "bf16" (values between products are stored so, too),
+                           "bf16x3", "bf16x6" (f32 factors in two or three bf16 parts) */
 } wok_plan_opts;
 /* Schedules, places and prepares everything. Errors: the graph's first message; LIMIT when the context's mem_limit is too
    small (says what would fit); NOMEM. results may be effects. */

@@ -26,6 +26,8 @@ struct wok__node {
   void *attr;
   int64_t id;
   const char *scope; /* "layer.3/attn" or "" */
+  bool derived;      /* built by a reverse sweep */
+  bool exact;        /* a sweep through derived nodes passed or built it: computes and is stored in its own type */
 };
 
 /* Flags */
@@ -86,6 +88,9 @@ wok__arena *wok__graph_arena(wok_graph *g);
 bool wok__broadcast_pair(const char *op, wok_val **a, wok_val **b);
 /* Zeros or ones like v. */
 wok_val *wok__like(const wok_val *v, double fill);
+
+/* Names of what products can compute in ("f32", "bf16" ...); NULL past the last. */
+const char *wok__compute_name(int i);
 
 struct wok_buffer {
   char name[64];

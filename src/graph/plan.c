@@ -70,13 +70,30 @@ static wok_status check_limit(const wok_plan *p) {
   return wok__fail(p->c, WOK_LIMIT, "%s needs %s (values %s, state %s); the memory limit is %s", p->name, a, v, s, l);
 }
 
+static const char *const computes[] = {"f32", "bf16", "bf16x3", "bf16x6"}; /* by wok__compute */
+
+const char *wok__compute_name(int i) { return i >= 0 && i < WOK__COUNT(computes) ? computes[i] : NULL; }
+
+static wok_status parse_compute(wok_ctx *c, const char *name, wok__compute *out) {
+  *out = WOK__COMPUTE_OWN;
+  for (int i = 0; name && i < WOK__COUNT(computes); i++)
+    if (strcmp(name, computes[i]) == 0) {
+      *out = (wok__compute)i;
+      return WOK_OK;
+    }
+  return name ? wok__fail(c, WOK_INVALID, "there is no compute \"%.20s\": f32, bf16, bf16x3, bf16x6", name) : WOK_OK;
+}
+
 static wok_status compile(wok_ctx *c, wok_plan *p, wok_val *const *results, int n, const wok_plan_opts *o) {
   double began = wok__now();
   wok__ir ir;
+  wok__compute compute;
+  WOK__TRY(parse_compute(c, o->compute, &compute));
   wok_status s = wok__ir_build(c, &ir, results, n);
   int64_t *order = s ? NULL : wok__new(ir.arena, int64_t, ir.n);
   if (!s && !order) s = wok__nomem(c, ir.n * 8);
   if (!s) s = wok__ir_schedule(&ir, order);
+  if (!s) s = wok__ir_precision(&ir, order, compute);
   if (!s) s = wok__plan_place(p, &ir, order, o->reference);
   if (!s) p->state = state_bytes(&ir);
   wok__ir_free(&ir);

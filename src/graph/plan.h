@@ -10,6 +10,7 @@ typedef struct wok__ir_node {
   wok__node *node;
   wok_val **in;     /* inputs after rewriting */
   int64_t priority; /* order of building; what a rewrite made stands where the operator it replaces stood */
+  wok__compute compute;
 } wok__ir_node;
 
 typedef struct wok__ir {
@@ -25,15 +26,21 @@ typedef struct wok__ir {
   int64_t *index;     /* by node id: position in nodes, -1 */
   wok_val **results;
   int nresults;
+  bool *low;          /* by value id: stored in bf16; NULL: none */
 } wok__ir;
+
+/* The type a value is stored in. */
+static inline wok_dtype wok__ir_dtype(const wok__ir *ir, const wok_val *v) { return ir->low && ir->low[v->id] ? WOK_BF16 : v->dtype; }
 
 wok_status wok__ir_build(wok_ctx *c, wok__ir *ir, wok_val *const *results, int n);
 void wok__ir_free(wok__ir *ir);
+/* Decides compute and storage types; order is any topological one. */
+wok_status wok__ir_precision(wok__ir *ir, const int64_t *order, wok__compute mode);
 /* Fills order[ir->n] with positions in ir->nodes: producers before consumers, effects as soon as the last reader of the old
    contents has run, otherwise the order of building. */
 wok_status wok__ir_schedule(wok__ir *ir, int64_t *order);
 /* Is out 0 of the node in 0's memory under another shape? *bytes: where it begins in there. */
-bool wok__ir_alias(const wok__ir_node *n, int64_t *bytes);
+bool wok__ir_alias(const wok__ir *ir, const wok__ir_node *n, int64_t *bytes);
 
 /* ---- placed values ---- */
 typedef enum wok__where { WOK__AT_NONE, WOK__AT_PLAN, WOK__AT_BUFFER, WOK__AT_INPUT, WOK__AT_CONST } wok__where;
@@ -49,6 +56,7 @@ typedef struct wok__block {
   int64_t bytes, first, last; /* steps; last INT64_MAX: a result */
   int64_t offset;             /* in the plan's memory */
   const wok_val *v;           /* the value it was made for; NULL: scratch */
+  wok_dtype dtype;            /* that it is stored in */
 } wok__block;
 
 typedef struct wok__step {
@@ -61,6 +69,7 @@ typedef struct wok__step {
   uint32_t accumulate, unused;
   bool in_place;
   int64_t scratch; /* block, -1 none */
+  int64_t scratch_bytes;
   double flops, seconds;
 } wok__step;
 

@@ -46,7 +46,7 @@ static void largest_values(const wok_plan *p, wok__str *s) {
     }
     wok__format_size(z, sizeof z, b[i]->bytes);
     wok__str_printf(s, "  %-32.60s %-18s %9s  %lld..%s\n", wok_val_name(b[i]->v),
-                    wok__shape_text(t, sizeof t, b[i]->v->dtype, &b[i]->v->shape), z, (long long)b[i]->first, e);
+                    wok__shape_text(t, sizeof t, b[i]->dtype, &b[i]->v->shape), z, (long long)b[i]->first, e);
   }
   wok__free(b);
 }

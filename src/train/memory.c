@@ -37,8 +37,8 @@ wok_status wok__need_of(wok_ctx *c, wok_model *m, const wok_train_opts *o, bool 
   int64_t tokens = wok__micro_tokens(o), count = wok_model_param_count(m), judge = 0;
   wok_buffer *grads;
   WOK__TRY(wok_buffer_new(c, &grads, "gradients", WOK_F32, count, NULL));
-  wok_status s = wok__loss_measure(c, m, &(wok__loss_opts){.name = "training", .tokens = tokens, .grads = grads}, &need->plan);
-  if (s == WOK_OK && evaluates) s = wok__loss_measure(c, m, &(wok__loss_opts){.name = "evaluation", .tokens = tokens}, &judge);
+  wok_status s = wok__loss_measure(c, m, &(wok__loss_opts){.name = "training", .tokens = tokens, .grads = grads, .compute = o->compute}, &need->plan);
+  if (s == WOK_OK && evaluates) s = wok__loss_measure(c, m, &(wok__loss_opts){.name = "evaluation", .tokens = tokens, .compute = o->compute}, &judge);
   wok_buffer_free(grads);
   need->plan = WOK__MAX(need->plan, judge) + 2 * WOK__BATCH_COLUMN_COUNT * tokens * (int64_t)sizeof(int32_t);
   need->state = count * 4 + wok__optim_bytes(wok__rule_find("adamw"), count);
