@@ -178,7 +178,7 @@ static wok_status choose_kernels(placer *w, bool reference) {
     p->flops += t->flops;
     wok__opid id = n->node->op->id;
     if (id == WOK__OP_input || id == WOK__OP_load || id == WOK__OP_constant || wok__ir_alias(w->ir, n, &at)) continue;
-    WOK__TRY(choose_kernel(p, t, n->compute, reference));
+    WOK__TRY(choose_kernel(p, t, wok__ir_compute(w->ir, n->node), reference));
   }
   return WOK_OK;
 }

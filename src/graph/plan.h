@@ -10,7 +10,6 @@ typedef struct wok__ir_node {
   wok__node *node;
   wok_val **in;     /* inputs after rewriting */
   int64_t priority; /* order of building; what a rewrite made stands where the operator it replaces stood */
-  wok__compute compute;
 } wok__ir_node;
 
 typedef struct wok__ir {
@@ -26,16 +25,25 @@ typedef struct wok__ir {
   int64_t *index;     /* by node id: position in nodes, -1 */
   wok_val **results;
   int nresults;
-  bool *low;          /* by value id: stored in bf16; NULL: none */
+  wok_val ***inputs;  /* by node id: inputs that only this node has in place of its own; NULL: its own */
+  bool *low;          /* by value id: stored in bf16 */
+  wok__compute compute;
 } wok__ir;
 
 /* The type a value is stored in. */
-static inline wok_dtype wok__ir_dtype(const wok__ir *ir, const wok_val *v) { return ir->low && ir->low[v->id] ? WOK_BF16 : v->dtype; }
+static inline wok_dtype wok__ir_dtype(const wok__ir *ir, const wok_val *v) { return ir->low[v->id] ? WOK_BF16 : v->dtype; }
 
 wok_status wok__ir_build(wok_ctx *c, wok__ir *ir, wok_val *const *results, int n);
 void wok__ir_free(wok__ir *ir);
 /* Decides compute and storage types; order is any topological one. */
 wok_status wok__ir_precision(wok__ir *ir, const int64_t *order, wok__compute mode);
+wok__compute wok__ir_compute(const wok__ir *ir, const wok__node *n);
+/* Lets the backward pass make the first `take` of the values worth it again instead of keeping them; *taken: how many there were.
+   The order has to be made anew. */
+wok_status wok__ir_rebuild(wok__ir *ir, const int64_t *order, int64_t take, int64_t *taken);
+/* For rewrites: makes the tables indexed by ids as long as the graph now is (false: no memory); collects the nodes anew. */
+bool wok__ir_fit(wok__ir *ir);
+wok_status wok__ir_collect(wok__ir *ir);
 /* Fills order[ir->n] with positions in ir->nodes: producers before consumers, effects as soon as the last reader of the old
    contents has run, otherwise the order of building. */
 wok_status wok__ir_schedule(wok__ir *ir, int64_t *order);
@@ -101,6 +109,7 @@ struct wok_plan {
   int64_t prepared;   /* bytes kept by kernels */
   int64_t state;      /* bytes of the buffers it touches */
   int64_t direct;     /* effects written by their producing kernel */
+  int64_t rebuilt;    /* operators that run again in the backward pass instead of their results being kept */
   wok_workspace *workspace;
   bool own_workspace, profile, dry;
   void *seen;         /* the workspace's memory the addresses were made for */

@@ -58,7 +58,9 @@ typedef struct decider {
   readers *of;  /* by value id */
 } decider;
 
-static bool computes_low(const wok__ir_node *n) { return roles[n->node->op->id] == PRODUCT && !n->node->exact; }
+wok__compute wok__ir_compute(const wok__ir *ir, const wok__node *n) {
+  return roles[n->op->id] == PRODUCT && !n->exact ? ir->compute : WOK__COMPUTE_OWN;
+}
 
 /* Goes through the readers of every value, last ones first. */
 static void ask_readers(decider *d) {
@@ -75,7 +77,7 @@ static void ask_readers(decider *d) {
     case MOVE: allow = *out; break;
     case READER: break;
     }
-    uint32_t inputs = computes_low(n) ? bf16_inputs(op) : UINT32_MAX;
+    uint32_t inputs = wok__ir_compute(d->ir, n->node) ? bf16_inputs(op) : UINT32_MAX;
     for (int k = 0; k < n->node->nin; k++) {
       if (op->flags & WOK__OP_ALIAS && k > 0) continue; /* stands there for the order only */
       readers *r = &d->of[n->in[k]->id];
@@ -103,14 +105,11 @@ static bool store_low(const decider *d, const wok__ir_node *n, int k) {
 }
 
 wok_status wok__ir_precision(wok__ir *ir, const int64_t *order, wok__compute mode) {
-  if (mode == WOK__COMPUTE_OWN) return WOK_OK;
-  for (int64_t i = 0; i < ir->n; i++)
-    if (computes_low(&ir->nodes[i])) ir->nodes[i].compute = mode;
+  ir->compute = mode;
   if (mode != WOK__COMPUTE_BF16) return WOK_OK;
   int64_t nvals = ir->g->nvals;
   decider d = {.ir = ir, .order = order, .of = wok__new(ir->arena, readers, nvals)};
-  ir->low = wok__new(ir->arena, bool, nvals);
-  if (!d.of || !ir->low) return wok__nomem(ir->c, nvals * 3);
+  if (!d.of || !wok__ir_fit(ir)) return wok__nomem(ir->c, nvals * 4);
   for (int64_t i = 0; i < nvals; i++) d.of[i] = (readers){.can = true, .only = true};
   for (int i = 0; i < ir->nresults; i++) d.of[ir->results[i]->id] = (readers){0};
   ask_readers(&d);
