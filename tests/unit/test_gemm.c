@@ -14,6 +14,7 @@
 #include "kernels/kernel.h"
 
 static const char *const caps[] = {NULL, "avx512", "avx2", "generic"};
+static wok_ctx *two; /* a context of two threads, for all */
 
 static wok_ctx *context(int threads, const char *cap) {
   wok_ctx *c;
@@ -23,10 +24,15 @@ static wok_ctx *context(int threads, const char *cap) {
 
 /* ---- products ---- */
 
-static double get(wok_dtype t, const void *p, int64_t i) { return t == WOK_F64 ? ((const double *)p)[i] : (double)((const float *)p)[i]; }
+static double rounded(double v) { return (double)wok__bf16_to_f32(wok__f32_to_bf16((float)v)); }
+static double get(wok_dtype t, const void *p, int64_t i) {
+  if (t == WOK_F64) return ((const double *)p)[i];
+  return t == WOK_F32 ? (double)((const float *)p)[i] : (double)wok__bf16_to_f32(((const uint16_t *)p)[i]);
+}
 static void put(wok_dtype t, void *p, int64_t i, double v) {
   if (t == WOK_F64) ((double *)p)[i] = v;
-  else ((float *)p)[i] = (float)v;
+  else if (t == WOK_F32) ((float *)p)[i] = (float)v;
+  else ((uint16_t *)p)[i] = wok__f32_to_bf16((float)v);
 }
 static void *numbers(wok_dtype t, int64_t n, uint32_t stream) {
   wok__rng r;
@@ -50,38 +56,43 @@ typedef struct product {
   int64_t nc;
 } product;
 
-/* Pitches are wider than the rows by `slack`, and what lies between is checked to be untouched. */
-static product product_new(wok_dtype t, int64_t batch, int64_t M, int64_t N, int64_t K, bool ta, bool tb, bool beta, bool bias,
-                           int64_t slack, bool shared_b) {
-  product p = {.g = {.in = t, .out = t, .M = M, .N = N, .K = K, .batch = batch, .ta = ta, .tb = tb, .beta = beta, .bias = bias}};
+/* Pitches are wider than the rows by `slack`, and what lies between is checked to be untouched. g: types, compute, sizes,
+   transposes, beta, bias. */
+static product product_new(wok__gemm kind, int64_t slack, bool shared_b) {
+  product p = {.g = kind};
   wok__gemm *g = &p.g;
-  g->lda = (ta ? M : K) + slack, g->ldb = (tb ? K : N) + slack, g->ldc = N + slack;
-  g->sa = (ta ? K : M) * g->lda, g->sb = shared_b ? 0 : (tb ? N : K) * g->ldb, g->sc = M * g->ldc + slack;
-  p.nc = batch * g->sc + 1;
-  p.a = numbers(t, batch * g->sa, 1);
-  p.b = numbers(t, shared_b ? (tb ? N : K) * g->ldb : batch * g->sb, 2);
-  p.c0 = numbers(t, p.nc, 3);
-  p.bias = numbers(t, N, 4);
-  p.c = wok__malloc(p.nc * wok_dtype_size(t));
+  if (!g->batch) g->batch = 1;
+  g->lda = (g->ta ? g->M : g->K) + slack, g->ldb = (g->tb ? g->K : g->N) + slack, g->ldc = g->N + slack;
+  g->sa = (g->ta ? g->K : g->M) * g->lda, g->sb = shared_b ? 0 : (g->tb ? g->N : g->K) * g->ldb, g->sc = g->M * g->ldc + slack;
+  p.nc = g->batch * g->sc + 1;
+  wok_dtype bias = g->c == WOK_F64 ? WOK_F64 : WOK_F32;
+  p.a = numbers(g->a, g->batch * g->sa, 1);
+  p.b = numbers(g->b, shared_b ? (g->tb ? g->N : g->K) * g->ldb : g->batch * g->sb, 2);
+  p.c0 = numbers(g->c, p.nc, 3);
+  p.bias = numbers(bias, g->N, 4);
+  p.c = wok__malloc(p.nc * wok_dtype_size(g->c));
   p.want = wok__calloc(p.nc, 8);
   p.bound = wok__calloc(p.nc, 8);
-  double unit = t == WOK_F64 ? 0x1p-53 : 0x1p-24;
-  for (int64_t i = 0; i < p.nc; i++) p.want[i] = get(t, p.c0, i);
-  for (int64_t e = 0; e < batch; e++)
-    for (int64_t m = 0; m < M; m++)
-      for (int64_t n = 0; n < N; n++) {
+  bool rounds = g->compute == WOK__COMPUTE_BF16;
+  double unit = g->c == WOK_F64 ? 0x1p-53 : 0x1p-24, split = g->compute == WOK__COMPUTE_BF16X3 ? 0x3p-16 : 0;
+  for (int64_t i = 0; i < p.nc; i++) p.want[i] = get(g->c, p.c0, i);
+  for (int64_t e = 0; e < g->batch; e++)
+    for (int64_t m = 0; m < g->M; m++)
+      for (int64_t n = 0; n < g->N; n++) {
         int64_t i = e * g->sc + m * g->ldc + n;
-        double s0 = bias ? get(t, p.bias, n) : 0, s1 = beta ? p.want[i] : 0, s = s0 + s1, size = fabs(s0) + fabs(s1);
-        for (int64_t k = 0; k < K; k++) {
-          double x = get(t, p.a, e * g->sa + (ta ? k * g->lda + m : m * g->lda + k));
-          double y = get(t, p.b, e * g->sb + (tb ? n * g->ldb + k : k * g->ldb + n));
+        double s0 = g->bias ? get(bias, p.bias, n) : 0, s1 = g->beta ? p.want[i] : 0, s = s0 + s1, size = fabs(s0) + fabs(s1);
+        for (int64_t k = 0; k < g->K; k++) {
+          double x = get(g->a, p.a, e * g->sa + (g->ta ? k * g->lda + m : m * g->lda + k));
+          double y = get(g->b, p.b, e * g->sb + (g->tb ? n * g->ldb + k : k * g->ldb + n));
+          if (rounds) x = rounded(x), y = rounded(y);
           s += x * y;
           size += fabs(x * y);
         }
         p.want[i] = s;
         /* Rounding errors of K products and sums behave like a walk: a few times sqrt(K) units of the sum of sizes. In f64
-           the reference itself is as far off. */
-        p.bound[i] = unit * (6 + 2 * sqrt((double)K)) * size;
+           the reference itself is as far off. Three products of two parts lose up to three times 2^-16 of each. A result in
+           BF16 is rounded once more. */
+        p.bound[i] = unit * (6 + 2 * sqrt((double)g->K)) * size + split * size + (g->c == WOK_BF16 ? 0x1p-8 * fabs(s) : 0);
       }
   return p;
 }
@@ -92,151 +103,235 @@ static void product_free(product *p) {
 
 static void product_check(const product *p, const char *who) {
   for (int64_t i = 0; i < p->nc; i++) {
-    double v = get(p->g.out, p->c, i);
+    double v = get(p->g.c, p->c, i);
     if (!(fabs(v - p->want[i]) <= p->bound[i])) {
       const wok__gemm *g = &p->g;
-      fail_msg("%s %s %lldx%lldx%lld ta %d tb %d beta %d bias %d: element %lld is %.9g, not %.9g (bound %.2g)", who,
-               wok_dtype_name(g->in), (long long)g->M, (long long)g->N, (long long)g->K, g->ta, g->tb, g->beta, g->bias,
+      fail_msg("%s %s %s %s %lldx%lldx%lld ta %d tb %d beta %d bias %d: element %lld is %.9g, not %.9g (bound %.2g)", who,
+               wok_dtype_name(g->a), wok_dtype_name(g->b), wok_dtype_name(g->c), (long long)g->M, (long long)g->N, (long long)g->K, g->ta, g->tb, g->beta, g->bias,
                (long long)i, v, p->want[i], p->bound[i]);
     }
   }
 }
 
-static void reset(product *p) { memcpy(p->c, p->c0, (size_t)(p->nc * wok_dtype_size(p->g.out))); }
+static void reset(product *p) { memcpy(p->c, p->c0, (size_t)(p->nc * wok_dtype_size(p->g.c))); }
 
-/* Every engine that runs on this machine. */
-static void on_engines(product *p) {
-  wok_ctx *c = context(2, NULL);
+static bool runs_here(const wok__gemm_engine *e) { return e->isa <= wok__ctx_isa(two) && (e->isa < WOK__ISA_AMX || wok__amx_permitted()); }
+
+/* Every engine that runs on this machine; the product goes away. */
+static void on_engines(product p) {
   const wok__gemm_engine *e;
   for (int64_t i = 0; (e = wok__gemm_engine_at(i)); i++) {
-    if (e->isa > wok__ctx_isa(c) || e->in != p->g.in || e->out != p->g.out) continue;
+    if (!runs_here(e) || !wok__gemm_takes(e, &p.g)) continue;
     wok__gemm_plan plan;
-    wok__gemm_plan_on(&plan, e, &p->g);
+    wok__gemm_plan_on(&plan, e, &p.g);
     int64_t bytes = wok__gemm_scratch(&plan, 2);
-    assert_true(bytes <= wok__gemm_scratch_any(&p->g, 2));
+    assert_true(bytes <= wok__gemm_scratch_any(&p.g, 2));
     void *scratch = aligned(bytes);
-    reset(p);
-    wok__gemm_run(c, &plan, p->a, p->b, p->c, p->bias, scratch);
-    product_check(p, e->name);
-    reset(p);
-    wok__gemm_run_serial(&plan, p->a, p->b, p->c, p->bias, scratch);
-    product_check(p, e->name);
+    reset(&p);
+    wok__gemm_run(two, &plan, p.a, p.b, p.c, p.bias, scratch);
+    product_check(&p, e->name);
+    reset(&p);
+    wok__gemm_run_serial(&plan, p.a, p.b, p.c, p.bias, scratch);
+    product_check(&p, e->name);
     free(scratch);
   }
-  wok_ctx_free(c);
+  product_free(&p);
 }
 
+/* The kinds of products: types of A, B and C and what they are computed in. */
+static const struct { wok_dtype a, b, c; wok__compute compute; } kinds[] = {
+    {WOK_F32, WOK_F32, WOK_F32, WOK__COMPUTE_OWN},      {WOK_F64, WOK_F64, WOK_F64, WOK__COMPUTE_OWN},
+    {WOK_BF16, WOK_BF16, WOK_BF16, WOK__COMPUTE_BF16},  {WOK_BF16, WOK_BF16, WOK_F32, WOK__COMPUTE_BF16},
+    {WOK_F32, WOK_BF16, WOK_F32, WOK__COMPUTE_BF16},    {WOK_BF16, WOK_F32, WOK_BF16, WOK__COMPUTE_BF16},
+    {WOK_F32, WOK_F32, WOK_BF16, WOK__COMPUTE_BF16},    {WOK_F32, WOK_F32, WOK_F32, WOK__COMPUTE_BF16},
+    {WOK_BF16, WOK_F32, WOK_F32, WOK__COMPUTE_BF16},    {WOK_F32, WOK_BF16, WOK_BF16, WOK__COMPUTE_BF16},
+    {WOK_F32, WOK_F32, WOK_F32, WOK__COMPUTE_BF16X3},   {WOK_F32, WOK_F32, WOK_F32, WOK__COMPUTE_BF16X6},
+    {WOK_F32, WOK_BF16, WOK_F32, WOK__COMPUTE_BF16X3},  {WOK_BF16, WOK_F32, WOK_F32, WOK__COMPUTE_BF16X6},
+    {WOK_F32, WOK_BF16, WOK_BF16, WOK__COMPUTE_OWN},    {WOK_BF16, WOK_BF16, WOK_F32, WOK__COMPUTE_OWN},
+};
+static wok__gemm kind(int k, int64_t M, int64_t N, int64_t K, int flags) { /* flags: ta, tb, beta, bias from the lowest bit */
+  return (wok__gemm){.a = kinds[k].a, .b = kinds[k].b, .c = kinds[k].c, .compute = kinds[k].compute, .M = M, .N = N, .K = K,
+                     .ta = flags & 1, .tb = flags >> 1 & 1, .beta = flags >> 2 & 1, .bias = flags >> 3 & 1};
+}
+
+/* Every kind and flag; of the sizes a sample, the same at every run. */
 static void odd_sizes(void **state) {
-  static const int64_t sizes[] = {1, 3, 17, 63, 64, 65};
-  int turn = 0;
-  for (int t = 0; t < 2; t++)
-    for (int i = 0; i < 6; i++)
-      for (int j = 0; j < 6; j++)
-        for (int k = 0; k < 6; k++)
-          for (int tt = 0; tt < 4; tt++, turn++) {
-            if (t && (turn * 5 + k) % 3) continue; /* f64 shares the template: a third of the cases */
-            product p = product_new(t ? WOK_F64 : WOK_F32, 1, sizes[i], sizes[j], sizes[k], tt & 1, tt >> 1, turn % 3 == 0,
-                                    turn % 5 < 2, turn % 4 ? 0 : 3, false);
-            on_engines(&p);
-            product_free(&p);
-          }
+  static const int64_t sizes[] = {1, 2, 3, 16, 17, 31, 32, 33, 63, 64, 65, 97};
+  wok__rng r;
+  wok__rng_init(&r, 11, 1);
+  for (int k = 0; k < WOK__COUNT(kinds); k++)
+    for (int flags = 0; flags < 16; flags++)
+      for (int i = 0; i < (k == 0 ? 12 : 4); i++) {
+        int64_t M = sizes[wok__rng_below(&r, 12)], N = sizes[wok__rng_below(&r, 12)], K = sizes[wok__rng_below(&r, 12)];
+        on_engines(product_new(kind(k, M, N, K, flags), i % 2 ? 3 : 0, false));
+      }
 }
 
 static void long_sizes(void **state) {
-  static const int64_t sizes[][3] = {{1000, 17, 65}, {17, 1000, 65}, {65, 17, 1000}, {1000, 65, 3}, {3, 1000, 1000}, {8, 333, 1000},
-                                     {9, 333, 1000}, {300, 200, 1000}, {1, 1, 4097}, {2, 4097, 1}};
-  for (int t = 0; t < 2; t++)
-    for (int i = 0; i < 10; i++)
-      for (int tt = 0; tt < 4; tt++) {
-        product p = product_new(t ? WOK_F64 : WOK_F32, 1, sizes[i][0], sizes[i][1], sizes[i][2], tt & 1, tt >> 1, i & 1, tt & 1, i % 3,
-                                false);
-        on_engines(&p);
-        product_free(&p);
-      }
+  static const int64_t sizes[][3] = {{400, 17, 65}, {17, 400, 65}, {65, 17, 1000}, {400, 65, 3}, {3, 333, 1000}, {8, 333, 500},
+                                     {9, 333, 500}, {130, 600, 416}, {1, 1, 4097}, {2, 4097, 1}, {300, 70, 32}};
+  for (int k = 0; k < WOK__COUNT(kinds); k++)
+    for (int i = 0; i < WOK__COUNT(sizes); i++)
+      on_engines(product_new(kind(k, sizes[i][0], sizes[i][1], sizes[i][2], (k * 5 + i * 3) % 16), i % 3, false));
 }
 
 static void nothing_to_do(void **state) {
   static const int64_t sizes[][3] = {{0, 5, 3}, {5, 0, 3}, {4, 5, 0}, {0, 0, 0}};
   for (int i = 0; i < 4; i++)
-    for (int beta = 0; beta < 2; beta++)
-      for (int bias = 0; bias < 2; bias++) {
-        product p = product_new(i & 1 ? WOK_F64 : WOK_F32, 2, sizes[i][0], sizes[i][1], sizes[i][2], false, true, beta, bias, 2, false);
-        on_engines(&p);
-        product_free(&p);
-      }
+    for (int k = 0; k < WOK__COUNT(kinds); k++) {
+      wok__gemm g = kind(k, sizes[i][0], sizes[i][1], sizes[i][2], 2 + 4 * (k & 3));
+      g.batch = 2;
+      on_engines(product_new(g, 2, false));
+    }
 }
 
 static void batches(void **state) {
-  for (int t = 0; t < 2; t++)
-    for (int tt = 0; tt < 4; tt++)
-      for (int s = 0; s < 2; s++) {
-        product p = product_new(t ? WOK_F64 : WOK_F32, 37, 19, 33, 21, tt & 1, tt >> 1, s, !s, s, s);
-        on_engines(&p);
-        product_free(&p);
-        p = product_new(t ? WOK_F64 : WOK_F32, 3, 130, 140, 150, tt & 1, tt >> 1, !s, s, s, s);
-        on_engines(&p);
-        product_free(&p);
-      }
+  for (int k = 0; k < WOK__COUNT(kinds); k++)
+    for (int i = 0; i < 4; i++) {
+      wok__gemm g = kind(k, 19, 33, 21, (i + 5 * k) % 16);
+      g.batch = 13;
+      on_engines(product_new(g, i & 1, i >> 1));
+      if (i % 2) continue;
+      g = kind(k, 130, 70, 150, (i + 3 * k) % 16);
+      g.batch = 3;
+      on_engines(product_new(g, i & 1, i >> 1));
+    }
 }
 
-/* In our own engines a row of C is the same whatever else is computed with it (from 9 rows on; fewer may go by dot products). */
+/* In our own engines a row of C is the same whatever else is computed with it: on vectors from 9 rows on (fewer may go by dot
+   products), on tiles always. */
 static void rows_alone(void **state) {
-  wok_ctx *c = context(2, NULL);
   const wok__gemm_engine *e;
   for (int64_t i = 0; (e = wok__gemm_engine_at(i)); i++)
-    for (int tt = 0; tt < 4; tt++) {
-      if (e->isa > wok__ctx_isa(c) || e->uncapped) continue;
-      int64_t M = 300, N = 333, K = 500, first = 10 + 29 * tt, size = wok_dtype_size(e->in);
-      bool ta = tt & 1, tb = tt >> 1;
-      void *a = numbers(e->in, M * K, 1), *b = numbers(e->in, N * K, 2), *all = wok__malloc(M * N * size), *some = wok__malloc(first * N * size);
-      wok__gemm g = {.in = e->in, .out = e->out, .M = M, .N = N, .K = K, .batch = 1, .ta = ta, .tb = tb, .lda = ta ? M : K, .ldb = tb ? K : N, .ldc = N};
+    for (int k = 0; k < WOK__COUNT(kinds); k++) {
+      int64_t M = 140, N = 70, K = k & 1 ? 416 : 390, first = 10 + 7 * k;
+      wok__gemm g = kind(k, M, N, K, k % 4);
+      if (!runs_here(e) || e->uncapped || !wok__gemm_takes(e, &g)) continue;
+      if (e->isa == WOK__ISA_AMX) first = 1 + k % 5 * 30;
+      g.lda = g.ta ? M : K, g.ldb = g.tb ? K : N, g.ldc = N, g.batch = 1;
+      int64_t size = wok_dtype_size(g.c);
+      void *a = numbers(g.a, M * K, 1), *b = numbers(g.b, N * K, 2), *all = wok__malloc(M * N * size), *some = wok__malloc(first * N * size);
       for (int part = 0; part < 2; part++) {
         wok__gemm_plan p;
         g.M = part ? first : M;
         wok__gemm_plan_on(&p, e, &g);
         void *scratch = aligned(wok__gemm_scratch(&p, 2));
-        wok__gemm_run(c, &p, a, b, part ? some : all, NULL, scratch);
+        wok__gemm_run(two, &p, a, b, part ? some : all, NULL, scratch);
         free(scratch);
       }
       assert_memory_equal(all, some, (size_t)(first * N * size));
       wok__free(a), wok__free(b), wok__free(all), wok__free(some);
     }
-  wok_ctx_free(c);
 }
 
-/* B larger than what is packed at once, by rows of B and by columns; checked on a few rows of C. */
+/* Factors larger than what is packed at once, by rows of B, by columns, by rows of A; checked on some elements of C. */
+static void slab(wok__gemm g, const char *cap, bool more_threads) {
+  g.lda = g.ta ? g.M : g.K, g.ldb = g.tb ? g.K : g.N, g.ldc = g.N, g.batch = 1;
+  void *a = numbers(g.a, g.M * g.K, 1), *b = numbers(g.b, g.N * g.K, 2);
+  float *c = wok__malloc(4 * g.M * g.N), *first = wok__malloc(4 * g.M * g.N);
+  for (int threads = 1; threads <= (more_threads ? 3 : 1); threads += 2) {
+    wok_ctx *x = context(threads, cap);
+    wok__gemm_plan p;
+    if (!wok__gemm_plan_for(&p, x, &g)) { /* BF16 without AMX */
+      wok_ctx_free(x);
+      break;
+    }
+    void *scratch = aligned(wok__gemm_scratch(&p, threads));
+    wok__gemm_run(x, &p, a, b, c, NULL, scratch);
+    if (threads == 1) memcpy(first, c, (size_t)(4 * g.M * g.N));
+    else assert_memory_equal(first, c, (size_t)(4 * g.M * g.N));
+    for (int64_t i = 0; i < 400; i++) {
+      int64_t m = i * 7919 % g.M, n = i * 104729 % g.N;
+      double sum = 0, size = 0;
+      for (int64_t k = 0; k < g.K; k++) {
+        double u = get(g.a, a, g.ta ? k * g.M + m : m * g.K + k), v = get(g.b, b, g.tb ? n * g.K + k : k * g.N + n);
+        if (g.compute == WOK__COMPUTE_BF16) u = rounded(u), v = rounded(v);
+        sum += u * v;
+        size += fabs(u * v);
+      }
+      double got = (double)c[m * g.N + n], bound = 0x1p-24 * (6 + 2 * sqrt((double)g.K)) * size;
+      if (!(fabs(sum - got) <= bound)) fail_msg("%s: element %lld,%lld is %.9g, not %.9g", p.engine->name, (long long)m, (long long)n, got, sum);
+    }
+    free(scratch);
+    wok_ctx_free(x);
+  }
+  wok__free(a), wok__free(b), wok__free(c), wok__free(first);
+}
+
 static void slabs(void **state) {
-  static const int64_t sizes[][2] = {{500, 11000}, {11000, 500}, {4000, 2300}};
-  int64_t M = 300;
-  for (int s = 0; s < 3; s++)
-    for (int tb = 0; tb < 2; tb++) {
-      int64_t N = sizes[s][0], K = sizes[s][1];
-      float *a = numbers(WOK_F32, M * K, 1), *b = numbers(WOK_F32, N * K, 2), *c = wok__malloc(4 * M * N), *first = wok__malloc(4 * M * N);
-      for (int cap = 0; cap < 4; cap++)
-        for (int threads = 1; threads <= 3; threads += 2) {
-          if (cap == 3 && (threads > 1 || tb)) continue; /* slow */
-          wok_ctx *x = context(threads, caps[cap]);
-          wok__gemm g = {.in = WOK_F32, .out = WOK_F32, .M = M, .N = N, .K = K, .batch = 1, .tb = tb, .lda = K, .ldb = tb ? K : N, .ldc = N};
-          wok__gemm_plan p;
-          assert_true(wok__gemm_plan_for(&p, x, &g));
-          void *scratch = aligned(wok__gemm_scratch(&p, threads));
-          wok__gemm_run(x, &p, a, b, c, NULL, scratch);
-          if (threads == 1) memcpy(first, c, (size_t)(4 * M * N));
-          else assert_memory_equal(first, c, (size_t)(4 * M * N));
-          for (int64_t m = 0; m < M; m += 149)
-            for (int64_t n = 0; n < N; n += 7) {
-              double sum = 0, size = 0;
-              for (int64_t k = 0; k < K; k++) {
-                double v = (double)a[m * K + k] * (double)b[tb ? n * K + k : k * N + n];
-                sum += v;
-                size += fabs(v);
-              }
-              assert_true(fabs(sum - (double)c[m * N + n]) <= 0x1p-24 * (6 + 2 * sqrt((double)K)) * size);
-            }
-          free(scratch);
-          wok_ctx_free(x);
+  for (int cap = 0; cap < 3; cap++) {
+    slab((wok__gemm){.a = WOK_F32, .b = WOK_F32, .c = WOK_F32, .M = 120, .N = 300, .K = 12000, .tb = cap & 1}, caps[cap], cap < 2);
+    slab((wok__gemm){.a = WOK_F32, .b = WOK_F32, .c = WOK_F32, .M = 120, .N = 12000, .K = 300, .tb = !(cap & 1)}, caps[cap], cap < 2);
+  }
+  slab((wok__gemm){.a = WOK_F32, .b = WOK_F32, .c = WOK_F32, .M = 20, .N = 3900, .K = 900}, "generic", false);
+  slab((wok__gemm){.a = WOK_BF16, .b = WOK_BF16, .c = WOK_F32, .compute = WOK__COMPUTE_BF16, .M = 130, .N = 40, .K = 300000, .tb = true}, NULL, true);
+  slab((wok__gemm){.a = WOK_BF16, .b = WOK_F32, .c = WOK_F32, .compute = WOK__COMPUTE_BF16, .M = 130, .N = 26000, .K = 500}, NULL, true);
+  slab((wok__gemm){.a = WOK_F32, .b = WOK_F32, .c = WOK_F32, .compute = WOK__COMPUTE_BF16X6, .M = 11000, .N = 40, .K = 600, .ta = true}, NULL, true);
+}
+
+/* Rms error of a product in units of the root of the sum of squared products. */
+static double rms_error(const wok__gemm_engine *e, wok__compute compute) {
+  wok__gemm g = {.a = WOK_F32, .b = WOK_F32, .c = WOK_F32, .compute = compute, .M = 100, .N = 90, .K = 700, .batch = 1, .tb = true,
+                 .lda = 700, .ldb = 700, .ldc = 90};
+  float *a = numbers(WOK_F32, g.M * g.K, 1), *b = numbers(WOK_F32, g.N * g.K, 2), *c = wok__malloc(4 * g.M * g.N);
+  wok__gemm_plan p;
+  wok__gemm_plan_on(&p, e, &g);
+  void *scratch = aligned(wok__gemm_scratch(&p, 2));
+  wok__gemm_run(two, &p, a, b, c, NULL, scratch);
+  double off = 0;
+  for (int64_t m = 0; m < g.M; m++)
+    for (int64_t n = 0; n < g.N; n++) {
+      double sum = 0, squares = 0;
+      for (int64_t k = 0; k < g.K; k++) {
+        double v = (double)a[m * g.K + k] * (double)b[n * g.K + k];
+        sum += v;
+        squares += v * v;
+      }
+      off += pow((double)c[m * g.N + n] - sum, 2) / squares;
+    }
+  free(scratch);
+  wok__free(a), wok__free(b), wok__free(c);
+  return sqrt(off / (double)(g.M * g.N));
+}
+
+/* Six products of parts are closer to the truth than f32's own sums, three stay below 1e-5. */
+static void split_errors(void **state) {
+  wok__gemm g = {.a = WOK_F32, .b = WOK_F32, .c = WOK_F32, .compute = WOK__COMPUTE_BF16X6};
+  const wok__gemm_engine *x6 = wok__gemm_engine_for(two, &g);
+  g.compute = WOK__COMPUTE_BF16X3;
+  const wok__gemm_engine *x3 = wok__gemm_engine_for(two, &g), *f32;
+  if (x6->isa < WOK__ISA_AMX) skip();
+  double six = rms_error(x6, WOK__COMPUTE_BF16X6), three = rms_error(x3, WOK__COMPUTE_BF16X3);
+  if (!(three <= 1e-5 && three > six)) fail_msg("three products: %g", three);
+  for (int64_t i = 0; (f32 = wok__gemm_engine_at(i)); i++)
+    if (!f32->takes && f32->type == WOK_F32 && runs_here(f32)) {
+      double own = rms_error(f32, WOK__COMPUTE_OWN);
+      if (!(six < own)) fail_msg("six products: %g, %s: %g", six, f32->name, own);
+    }
+}
+
+/* A NaN or an infinity in a factor is seen in every element that it has a part in, and in no other. */
+static void not_finite(void **state) {
+  static const float bad[] = {NAN, INFINITY, -INFINITY};
+  for (int k = 0; k < WOK__COUNT(kinds); k++)
+    for (int i = 0; i < 6; i++) {
+      wok__gemm g = kind(k, i & 1 ? 100 : 5, 40, 70, 2 * (i & 1));
+      g.lda = 70, g.ldb = g.tb ? 70 : 40, g.ldc = 40, g.batch = 1;
+      const wok__gemm_engine *e = wok__gemm_engine_for(two, &g);
+      if (!e) continue;
+      void *a = numbers(g.a, g.M * g.K, 1), *b = numbers(g.b, g.N * g.K, 2), *c = wok__malloc(8 * g.M * g.N);
+      put(g.a, a, 3 * 70 + 69, (double)bad[i % 3]);
+      wok__gemm_plan p;
+      wok__gemm_plan_on(&p, e, &g);
+      void *scratch = aligned(wok__gemm_scratch(&p, 2));
+      wok__gemm_run(two, &p, a, b, c, NULL, scratch);
+      for (int64_t m = 0; m < g.M; m++)
+        for (int64_t n = 0; n < g.N; n++) {
+          double v = get(g.c, c, m * 40 + n);
+          if (!isfinite(v) != (m == 3)) fail_msg("%s: element %lld,%lld is %g", e->name, (long long)m, (long long)n, v);
         }
-      wok__free(a), wok__free(b), wok__free(c), wok__free(first);
+      free(scratch);
+      wok__free(a), wok__free(b), wok__free(c);
     }
 }
 
@@ -248,11 +343,12 @@ typedef struct op_run {
   int nin, nout;
   wok__arr in[8], out[8];
   uint32_t accumulate, unused;
+  wok__compute compute;
 } op_run;
 
 static void run_op(op_run *r, const char *cap, int threads, bool reference) {
   wok_ctx *c = context(threads, cap);
-  wok__kdesc d = {r->op, r->nin, r->nout, r->in, r->out, r->attr};
+  wok__kdesc d = {r->op, r->nin, r->nout, r->in, r->out, r->attr, r->compute};
   const wok__kernel *k = wok__kernel_find(c, &d, reference);
   assert_non_null(k);
   if (!reference) assert_string_equal(k->name, "gemm");
@@ -478,15 +574,24 @@ static void lower_onednn(void **state) {
 #endif
 }
 
+static int begin(void **state) {
+  two = context(2, NULL);
+  return 0;
+}
+static int end(void **state) {
+  wok_ctx_free(two);
+  return 0;
+}
+
 int main(void) {
   if (getenv("WOK_TEST_AGAIN")) {
     const struct CMUnitTest again[] = {cmocka_unit_test(long_sizes), cmocka_unit_test(batches)};
-    return cmocka_run_group_tests_name("gemm, oneDNN capped", again, NULL, NULL);
+    return cmocka_run_group_tests_name("gemm, oneDNN capped", again, begin, end);
   }
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(odd_sizes),   cmocka_unit_test(long_sizes), cmocka_unit_test(nothing_to_do), cmocka_unit_test(batches),
-      cmocka_unit_test(rows_alone),  cmocka_unit_test(slabs), cmocka_unit_test(matmul_rows), cmocka_unit_test(linear_rows),  cmocka_unit_test(xent_rows),
+      cmocka_unit_test(rows_alone),  cmocka_unit_test(slabs), cmocka_unit_test(split_errors), cmocka_unit_test(not_finite), cmocka_unit_test(matmul_rows), cmocka_unit_test(linear_rows),  cmocka_unit_test(xent_rows),
       cmocka_unit_test(layer_rows),  cmocka_unit_test(nan_is_not_lost), cmocka_unit_test(bench_runs), cmocka_unit_test(lower_onednn),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests(tests, begin, end);
 }

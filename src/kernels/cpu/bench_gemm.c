@@ -106,7 +106,7 @@ static wok_status bench_whole(wok_ctx *c, task *t, int reps, double operations, 
 #ifdef WOK_ONEDNN
   static bool (*const ways[])(task *) = {run_primitive, run_sgemm};
   static const char *const names[] = {"matmul primitive", "dnnl_sgemm"};
-  if (t->plan.g.in != WOK_F32) return wok__fail(c, WOK_UNSUPPORTED, "bench: oneDNN has no %s products", wok_dtype_name(t->plan.g.in));
+  if (t->plan.g.a != WOK_F32) return wok__fail(c, WOK_UNSUPPORTED, "bench: oneDNN has no %s products", wok_dtype_name(t->plan.g.a));
   let_helpers_sleep();
   WOK__TRY(wok__onednn_whole_new(c, &t->whole, &t->plan.g, t->a, t->b, t->out, wok__ctx_threads(c)));
   wok_status s = WOK_OK;
@@ -128,18 +128,18 @@ static wok_status bench_whole(wok_ctx *c, task *t, int reps, double operations, 
 static wok_status choose(wok_ctx *c, const char *name, const wok__gemm *g, wok__gemm_plan *p) {
   if (!strcmp(name, "wok")) {
     if (wok__gemm_plan_for(p, c, g)) return WOK_OK;
-    return wok__fail(c, WOK_UNSUPPORTED, "bench: no engine for %s", wok_dtype_name(g->in));
+    return wok__fail(c, WOK_UNSUPPORTED, "bench: no engine for %s", wok_dtype_name(g->a));
   }
   const wok__gemm_engine *e;
   bool known = false;
   for (int64_t i = 0; (e = wok__gemm_engine_at(i)); i++) {
     if (strcmp(name, e->name) != 0) continue;
     known = true;
-    if (e->isa > wok__ctx_isa(c) || e->in != g->in) continue;
+    if (e->isa > wok__ctx_isa(c) || !wok__gemm_takes(e, g)) continue;
     wok__gemm_plan_on(p, e, g);
     return WOK_OK;
   }
-  if (known) return wok__fail(c, WOK_UNSUPPORTED, "bench: engine %s does not run here, or not on %s", name, wok_dtype_name(g->in));
+  if (known) return wok__fail(c, WOK_UNSUPPORTED, "bench: engine %s does not run here, or not on %s", name, wok_dtype_name(g->a));
   return wok__fail(c, WOK_INVALID, "bench: no engine \"%s\" in this build", name);
 }
 
@@ -150,7 +150,7 @@ wok_status wok_bench_gemm(wok_ctx *c, const wok_bench_gemm_opts *o, wok_bench_re
   if (!wok__is_float(o->dtype)) return wok__fail(c, WOK_INVALID, "bench: the type must be f32 or f64");
   if (o->M < 1 || o->N < 1 || o->K < 1 || o->M > most || o->N > most || o->K > most)
     return wok__fail(c, WOK_INVALID, "bench: M, N and K must be 1 to %lld", (long long)most);
-  wok__gemm g = {.in = o->dtype, .out = o->dtype, .M = o->M, .N = o->N, .K = o->K, .batch = 1, .ta = o->ta, .tb = o->tb};
+  wok__gemm g = {.a = o->dtype, .b = o->dtype, .c = o->dtype, .M = o->M, .N = o->N, .K = o->K, .batch = 1, .ta = o->ta, .tb = o->tb};
   g.lda = o->ta ? o->M : o->K;
   g.ldb = o->tb ? o->K : o->N;
   g.ldc = o->N;
@@ -196,7 +196,7 @@ wok_status wok_bench_head(wok_ctx *c, const wok_bench_head_opts *o, wok_bench_re
                       {WOK_I32, WOK_SHAPE(T), NULL}};
   wok__arr out[NOUT] = {{WOK_F32, WOK_SHAPE(T), NULL}, {WOK_F32, WOK_SHAPE(T), NULL}, {WOK_F32, WOK_SHAPE(T, C), NULL},
                         {WOK_F32, WOK_SHAPE(V, C), NULL}};
-  wok__kdesc d = {WOK__OP_linear_xent_both, NIN, NOUT, in, out, NULL};
+  wok__kdesc d = {.op = WOK__OP_linear_xent_both, .nin = NIN, .nout = NOUT, .in = in, .out = out};
   task t = {.c = c, .kernel = wok__kernel_find(c, &d, false)};
   if (!t.kernel) return wok__fail(c, WOK_UNSUPPORTED, "bench: no kernel for the loss head");
   int64_t scratch = t.kernel->scratch ? WOK__MAX(t.kernel->scratch(&d, wok__ctx_threads(c)), (int64_t)1) : 1;

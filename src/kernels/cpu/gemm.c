@@ -37,7 +37,7 @@ static void choose_slab(wok__gemm_plan *p) {
   const wok__gemm_engine *e = p->engine;
   p->slab_n = g->N, p->slab_k = g->K;
   if (!e->pack || g->batch > 1 || g->K == 0) return;
-  int64_t most = SLAB_BYTES / wok_dtype_size(g->in), piece = wok__gemm_piece(g->K, e->kc), pieces = ceil_div(g->K, piece);
+  int64_t most = SLAB_BYTES / wok_dtype_size(g->a), piece = wok__gemm_piece(g->K, e->kc), pieces = ceil_div(g->K, piece);
   int64_t fit = WOK__MAX(most / WOK__MIN(g->N, (int64_t)4096) / piece, 1);
   p->slab_k = WOK__MIN(ceil_div(pieces, ceil_div(pieces, fit)) * piece, g->K);
   int64_t columns = WOK__MAX(most / p->slab_k, e->nr);
@@ -50,7 +50,7 @@ static double overhead(const wok__gemm_plan *p, int64_t tm, int64_t tn) {
   const wok__gemm *g = &p->g;
   double rows = (double)tm, columns = (double)tn;
   if (!p->engine->pack) return 43 / columns + 43 / rows;
-  double a = rows * (double)(wok__gemm_piece(g->K, p->engine->kc) * wok_dtype_size(g->in)) / L2_BYTES;
+  double a = rows * (double)(wok__gemm_piece(g->K, p->engine->kc) * wok_dtype_size(g->a)) / L2_BYTES;
   bool packs_a = g->ta || tn >= WOK__GEMM_PACK_COLUMNS;
   return (packs_a ? 25 / columns : 0.08 + 5 / columns) + (g->batch > 1 ? 25 : 1.5) / rows + 0.15 * a;
 }
@@ -88,7 +88,11 @@ static void choose_tile(wok__gemm_plan *p) {
 void wok__gemm_plan_on(wok__gemm_plan *p, const wok__gemm_engine *e, const wok__gemm *g) {
   *p = (wok__gemm_plan){.g = *g, .engine = e, .tm = 1, .tn = 1, .group = 1};
   if (g->M == 0 || g->N == 0 || g->batch == 0) return;
-  int64_t size = wok_dtype_size(g->in);
+  if (e->plan) {
+    if (g->K > 0) e->plan(p);
+    return;
+  }
+  int64_t size = wok_dtype_size(g->a);
   double work = (double)g->M * (double)g->N * (double)g->K;
   p->dots = e->dots && g->tb && !g->ta && g->M <= DOTS_ROWS;
   choose_slab(p);
@@ -120,7 +124,7 @@ int64_t wok__gemm_scratch_any(const wok__gemm *g, int threads) {
   int64_t most = 0;
   const wok__gemm_engine *e;
   for (int64_t i = 0; (e = wok__gemm_engine_at(i)); i++) {
-    if (e->in != g->in || e->out != g->out) continue;
+    if (!wok__gemm_takes(e, g)) continue;
     wok__gemm_plan p;
     wok__gemm_plan_on(&p, e, g);
     most = WOK__MAX(most, wok__gemm_scratch(&p, threads));
@@ -148,9 +152,9 @@ static void run_tile(const job *j, int64_t entry, int64_t tile, int worker) {
   const wok__gemm *g = &p->g;
   int64_t m0 = tile % j->tiles_m * p->tm, n0 = j->n0 + tile / j->tiles_m * p->tn;
   wok__gemm_tile t = {.g = g,
-                      .a = at(j->a, entry * g->sa, g->in),
-                      .b = at(j->b, entry * g->sb, g->in),
-                      .c = j->c + entry * g->sc * wok_dtype_size(g->out),
+                      .a = at(j->a, entry * g->sa, g->a),
+                      .b = at(j->b, entry * g->sb, g->b),
+                      .c = j->c + entry * g->sc * wok_dtype_size(g->c),
                       .bias = j->k0 == 0 ? j->bias : NULL,
                       .m0 = m0,
                       .m1 = WOK__MIN(m0 + p->tm, g->M),
@@ -183,7 +187,7 @@ static void pack_piece(void *arg, int64_t piece, int worker) {
   const wok__gemm_engine *e = j->p->engine;
   int64_t groups = ceil_div(j->panels, j->pack_panels), p0 = piece % groups * j->pack_panels;
   int64_t k0 = j->k0 + piece / groups * j->piece;
-  char *dst = j->slab + (k0 - j->k0) * j->panels * e->nr * wok_dtype_size(j->p->g.in);
+  char *dst = j->slab + (k0 - j->k0) * j->panels * e->nr * wok_dtype_size(j->p->g.a);
   e->pack(&j->p->g, j->b, k0, WOK__MIN(k0 + j->piece, j->k1), j->n0, j->n1, p0, WOK__MIN(p0 + j->pack_panels, j->panels), dst);
 }
 
@@ -209,20 +213,26 @@ static void run_slab(wok_ctx *c, job *j) {
   each(c, compute_piece, j, p->group > 1 ? ceil_div(p->g.batch, p->group) : p->g.batch * j->tiles_m * j->tiles_n);
 }
 
+static double number(wok_dtype t, const void *p, int64_t i) {
+  if (t == WOK_F64) return ((const double *)p)[i];
+  return t == WOK_F32 ? (double)((const float *)p)[i] : (double)wok__bf16_to_f32(((const uint16_t *)p)[i]);
+}
+
+static void set_number(wok_dtype t, void *p, int64_t i, double v) {
+  if (t == WOK_F64) ((double *)p)[i] = v;
+  else if (t == WOK_F32) ((float *)p)[i] = (float)v;
+  else ((uint16_t *)p)[i] = wok__f32_to_bf16((float)v);
+}
+
 /* K = 0: the sum of no products. */
 static void no_products(const wok__gemm *g, void *c, const void *bias) {
-  int64_t size = wok_dtype_size(g->out);
+  wok_dtype bias_type = g->c == WOK_F64 ? WOK_F64 : WOK_F32;
   for (int64_t e = 0; e < g->batch; e++)
-    for (int64_t m = 0; m < g->M; m++) {
-      char *row = (char *)c + (e * g->sc + m * g->ldc) * size;
-      if (!g->beta && !bias) memset(row, 0, (size_t)(g->N * size));
-      else if (!g->beta) memcpy(row, bias, (size_t)(g->N * size));
-      else if (bias)
-        for (int64_t n = 0; n < g->N; n++) {
-          if (g->out == WOK_F64) ((double *)(void *)row)[n] += ((const double *)bias)[n];
-          else ((float *)(void *)row)[n] += ((const float *)bias)[n];
-        }
-    }
+    for (int64_t m = 0; m < g->M; m++)
+      for (int64_t n = 0; n < g->N; n++) {
+        int64_t i = e * g->sc + m * g->ldc + n;
+        set_number(g->c, c, i, (bias ? number(bias_type, bias, n) : 0) + (g->beta ? number(g->c, c, i) : 0));
+      }
 }
 
 static void run(wok_ctx *c, const wok__gemm_plan *p, const void *a, const void *b, void *out, const void *bias, void *scratch) {
@@ -231,6 +241,10 @@ static void run(wok_ctx *c, const wok__gemm_plan *p, const void *a, const void *
   if (!g->bias) bias = NULL;
   if (g->K == 0) {
     no_products(g, out, bias);
+    return;
+  }
+  if (p->engine->run) {
+    p->engine->run(c, p, a, b, out, bias, scratch);
     return;
   }
   job j = {.p = p, .a = a, .b = b, .bias = bias, .c = out, .slab = p->shared ? scratch : NULL};

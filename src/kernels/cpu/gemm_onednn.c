@@ -28,7 +28,7 @@ static void tile(const wok__gemm_tile *t) {
     }
 }
 
-const wok__gemm_engine wok__gemm_onednn_f32 = {"onednn-tiles", WOK__ISA_GENERIC, WOK_F32, WOK_F32, 16, 64, 0, true, NULL, tile, NULL};
+const wok__gemm_engine wok__gemm_onednn_f32 = {.name = "onednn-tiles", .type = WOK_F32, .mr = 16, .nr = 64, .uncapped = true, .tile = tile};
 
 /* ---- oneDNN by itself ---- */
 

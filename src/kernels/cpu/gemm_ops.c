@@ -1,6 +1,7 @@
 /* gemm_ops.c - the operators matmul and linear on top of gemm.c, and the table of all rows that rest on it. */
 #include <string.h>
 #include "kernels/cpu/gemm.h"
+#include "kernels/cpu/gemm_tiles.h"
 #include "kernels/cpu/gemm_xent.h"
 #include "kernels/kernel.h"
 
@@ -10,15 +11,32 @@ static int64_t leading(const wok_shape *s) {
   return n;
 }
 
+/* Is this an operand of ours: F64 all over, or F32 and (in rows for BF16) BF16? */
+static bool types_fit(const wok__kdesc *d) {
+  bool f64 = d->out[0].dtype == WOK_F64;
+  for (int i = 0; i < d->nin + 1; i++) {
+    wok_dtype t = i ? d->in[i - 1].dtype : d->out[0].dtype;
+    if (f64 ? t != WOK_F64 : t != WOK_F32 && t != WOK_BF16) return false;
+  }
+  return true;
+}
+
+static void take_types(const wok__kdesc *d, wok__gemm *g) {
+  g->a = d->in[0].dtype;
+  g->b = d->in[1].dtype;
+  g->c = d->out[0].dtype;
+  g->compute = g->c == WOK_F64 ? WOK__COMPUTE_OWN : d->compute;
+}
+
 /* The product that a matmul is; false: not one of ours. */
 static bool describe_matmul(const wok__kdesc *d, wok__gemm *g) {
-  if (d->nin != 2) return false;
+  if (d->nin != 2 || !types_fit(d)) return false;
   const wok_shape *a = &d->in[0].shape, *b = &d->in[1].shape, *o = &d->out[0].shape;
   const wok__attr_matmul *at = d->attr;
   if (a->ndim < 2 || b->ndim < 2 || o->ndim < 2) return false;
-  if (d->in[0].dtype != d->in[1].dtype) return false;
   int64_t na = leading(a), nb = leading(b), n = leading(o), ac = a->dim[a->ndim - 1], bc = b->dim[b->ndim - 1];
-  *g = (wok__gemm){.in = d->in[0].dtype, .out = d->out[0].dtype, .ta = at->ta, .tb = at->tb, .batch = n};
+  *g = (wok__gemm){.ta = at->ta, .tb = at->tb, .batch = n};
+  take_types(d, g);
   g->M = o->dim[o->ndim - 2];
   g->N = o->dim[o->ndim - 1];
   g->K = a->dim[a->ndim - (at->ta ? 2 : 1)];
@@ -37,10 +55,11 @@ static bool describe_matmul(const wok__kdesc *d, wok__gemm *g) {
 }
 
 static bool describe_linear(const wok__kdesc *d, wok__gemm *g) {
-  if (d->nin < 2 || d->nin > 3 || d->in[0].dtype != d->in[1].dtype) return false;
+  if (d->nin < 2 || d->nin > 3 || !types_fit(d)) return false;
   const wok_shape *w = &d->in[1].shape;
   if (w->ndim != 2) return false;
-  *g = (wok__gemm){.in = d->in[0].dtype, .out = d->out[0].dtype, .tb = true, .batch = 1, .bias = d->nin == 3};
+  *g = (wok__gemm){.tb = true, .batch = 1, .bias = d->nin == 3};
+  take_types(d, g);
   g->N = w->dim[0];
   g->K = w->dim[1];
   g->M = g->N > 0 ? wok__shape_count(&d->out[0].shape) / g->N : 0;
@@ -55,12 +74,27 @@ static bool describe(const wok__kdesc *d, wok__gemm *g) {
 
 static bool can_run(const wok__kdesc *d) {
   wok__gemm g;
-  return describe(d, &g) && g.in == g.out && wok__is_float(g.in);
+  return describe(d, &g);
 }
+
+#ifdef WOK_X86
+/* AMX, which the system may refuse. */
+static bool engine_can(const wok__kdesc *d, const wok__gemm_engine *e) {
+  wok__gemm g;
+  return describe(d, &g) && wok__gemm_takes(e, &g) && wok__amx_permitted();
+}
+static bool can_bf16(const wok__kdesc *d) { return engine_can(d, &wok__gemm_amx_bf16); }
+static bool can_bf16x3(const wok__kdesc *d) { return engine_can(d, &wok__gemm_amx_bf16x3); }
+static bool can_bf16x6(const wok__kdesc *d) { return engine_can(d, &wok__gemm_amx_bf16x6); }
+#endif
+
+/* A bias in BF16 becomes F32 beforehand. */
+static int64_t bias_bytes(const wok__gemm *g, wok_dtype type) { return g->bias && type == WOK_BF16 ? (4 * g->N + 63) / 64 * 64 : 0; }
 
 static int64_t scratch(const wok__kdesc *d, int threads) {
   wok__gemm g;
-  return describe(d, &g) ? wok__gemm_scratch_any(&g, threads) : 0;
+  if (!describe(d, &g)) return 0;
+  return wok__gemm_scratch_any(&g, threads) + (g.bias ? bias_bytes(&g, d->in[2].dtype) : 0);
 }
 
 static wok_status prepare(wok_ctx *c, const wok__kdesc *d, void **prep, int64_t *bytes) {
@@ -79,11 +113,25 @@ static wok_status prepare(wok_ctx *c, const wok__kdesc *d, void **prep, int64_t 
 static void run(const wok__kcall *k) {
   wok__gemm_plan p = *(const wok__gemm_plan *)k->prep;
   p.g.beta = k->accumulate & 1;
-  wok__gemm_run(k->c, &p, k->in[0].data, k->in[1].data, k->out[0].data, p.g.bias ? k->in[2].data : NULL, k->scratch);
+  const void *bias = p.g.bias ? k->in[2].data : NULL;
+  char *work = k->scratch;
+  int64_t wide = bias ? bias_bytes(&p.g, k->in[2].dtype) : 0;
+  if (wide) {
+    float *to = k->scratch;
+    for (int64_t i = 0; i < p.g.N; i++) to[i] = wok__bf16_to_f32(((const uint16_t *)bias)[i]);
+    bias = to;
+    work += wide;
+  }
+  wok__gemm_run(k->c, &p, k->in[0].data, k->in[1].data, k->out[0].data, bias, work);
 }
 
 #define PRODUCT(op, type)                                                                                    \
   { "gemm", WOK__OP_##op, type, WOK__ISA_GENERIC, 40, 1, can_run, scratch, prepare, wok__free, run }
+#define PRODUCT_AMX(op, type, kind)                                                                          \
+  { "amx-" #kind, WOK__OP_##op, type, WOK__ISA_AMX, 50, 1, can_##kind, scratch, prepare, wok__free, run }
+#define PRODUCTS_AMX(op)                                                                                     \
+  PRODUCT_AMX(op, WOK_F32, bf16x3), PRODUCT_AMX(op, WOK_F32, bf16x6), PRODUCT_AMX(op, WOK_BF16, bf16),       \
+      PRODUCT_AMX(op, WOK_BF16, bf16x3), PRODUCT_AMX(op, WOK_BF16, bf16x6)
 #define HEAD(op, accumulate)                                                                                 \
   { "gemm", WOK__OP_##op, WOK_F32, WOK__ISA_GENERIC, 40, accumulate, wok__xent_can_run, wok__xent_scratch,   \
     wok__xent_prepare, wok__free, wok__xent_run }
@@ -91,5 +139,8 @@ static const wok__kernel rows[] = {
     PRODUCT(matmul, WOK_F32), PRODUCT(matmul, WOK_F64), PRODUCT(linear, WOK_F32), PRODUCT(linear, WOK_F64),
     HEAD(xent, 0),            HEAD(xent_bwd, 0),        HEAD(linear_xent, 0),     HEAD(linear_xent_bwd, 7),
     HEAD(linear_xent_both, 28),
+#ifdef WOK_X86
+    PRODUCTS_AMX(matmul), PRODUCTS_AMX(linear),
+#endif
 };
 const wok__kernel_table wok__kernels_cpu_gemm = {rows, WOK__COUNT(rows)};

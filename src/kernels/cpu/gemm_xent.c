@@ -54,7 +54,7 @@ static bool describe(const wok__kdesc *d, head *h) {
   h->R = ceil_div(ceil_div(h->T, WOK__MAX(ceil_div(h->T, most), 1)), 16) * 16;
   h->ld = ceil_div(h->V, 32) * 32;
   if (h->ld % 1024 == 0) h->ld += 32; /* rows a multiple of 4096 bytes apart fight for the same cache lines */
-  wok__gemm g = {.in = WOK_F32, .out = WOK_F32, .batch = 1};
+  wok__gemm g = {.a = WOK_F32, .b = WOK_F32, .c = WOK_F32, .batch = 1, .compute = d->compute};
   h->logits_g = h->dx_g = h->dw_g = g;
   wok__gemm *l = &h->logits_g, *x = &h->dx_g, *w = &h->dw_g;
   l->M = h->R, l->N = h->V, l->K = h->C, l->tb = true, l->lda = l->ldb = h->C, l->ldc = h->ld;
