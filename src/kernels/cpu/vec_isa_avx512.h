@@ -25,6 +25,20 @@ VFN __mmask16 first_lanes(int64_t n) { return (__mmask16)((1u << n) - 1u); }
 VFN vf vf_load_n(const float *p, int64_t n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
 VFN void vf_store_n(float *p, vf a, int64_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), a); }
 
+VFN vf vf_of_high(__m256i h) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16)); }
+VFN __m256i vf_high(vf a) { return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(a), 16)); }
+VFN vf vf_load_bf(const uint16_t *p) { return vf_of_high(_mm256_loadu_si256((const __m256i *)(const void *)p)); }
+VFN vf vf_load_bf_n(const uint16_t *p, int64_t n) { return vf_of_high(_mm256_maskz_loadu_epi16(first_lanes(n), p)); }
+VFN void vf_store_high(uint16_t *p, vf a) { _mm256_storeu_si256((__m256i *)(void *)p, vf_high(a)); }
+VFN void vf_store_high_n(uint16_t *p, vf a, int64_t n) { _mm256_mask_storeu_epi16(p, first_lanes(n), vf_high(a)); }
+/* In integers: vcvtneps2bf16 makes denormals zero. */
+VFN vf vf_round_bf(vf a) {
+  vu u = _mm512_castps_si512(a), odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+  vu up = _mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd);
+  __mmask16 nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+  return _mm512_castsi512_ps(_mm512_mask_or_epi32(up, nan, u, _mm512_set1_epi32(0x400000)));
+}
+
 VFN vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 VFN vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
 VFN vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
