@@ -11,6 +11,7 @@
  *   vf_store_high[_n]       the high halves: of what vf_round_bf gave, or of what was loaded as bf16
  *   vf_fma(a,b,c) = a b + c; vf_fnma = c - a b; rounded once where the machine can, at most twice elsewhere
  *   vf_max(a,b), vf_min(a,b) give b when either is NaN: a limit stands first, what may be NaN second
+ *   vf_inverse(a)           1 / a for a in [1, 2^127], within one unit of the last place
  *   vf_rint      of |a| < 2^22, to nearest even
  *   vf_scale2(a,n) = a 2^n, n a whole number in [-250, 250]; vf_scale2_near: n in [-127, 127], and -127 gives 0
  *   vf_split     a = m 2^e, m in [0.75, 1.5), of a positive finite a

@@ -57,6 +57,7 @@ VFN vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 VFN vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 VFN vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
 VFN vf vf_div(vf a, vf b) { return _mm256_div_ps(a, b); }
+VFN vf vf_inverse(vf a) { return _mm256_div_ps(_mm256_set1_ps(1.0f), a); }
 VFN vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 VFN vf vf_fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
 VFN vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }

@@ -70,6 +70,7 @@ VFN vf vf_add(vf a, vf b) { return a + b; }
 VFN vf vf_sub(vf a, vf b) { return a - b; }
 VFN vf vf_mul(vf a, vf b) { return a * b; }
 VFN vf vf_div(vf a, vf b) { return a / b; }
+VFN vf vf_inverse(vf a) { return vf_set1(1.0f) / a; }
 VFN vf vf_neg(vf a) { return vf_from_bits(vf_bits(a) ^ vm_set1(INT32_MIN)); }
 VFN vf vf_fma(vf a, vf b, vf c) {
 #if defined(__aarch64__)
