@@ -16,6 +16,7 @@ struct wok_val {
   wok_shape shape;
   int64_t id;      /* unique in the graph, ascending in order of building */
   const char *name; /* full name or NULL */
+  int count;        /* 0: none; k + 1: the outermost size is a multiple of count k's capacity, and goes with it */
 };
 
 struct wok__node {

@@ -91,6 +91,7 @@ static wok_status plan(wok_plan *p, wok_val *const *results, int n, const wok_pl
   }
   if (!s) s = wok__plan_place(p, &ir, order, o->reference);
   if (!s) p->state = state_bytes(&ir);
+  if (!s) s = wok__plan_find_counted(p);
   wok__ir_free(&ir);
   return s;
 }
@@ -235,6 +236,7 @@ wok_status wok_plan_run(wok_plan *p, const wok_run_opts *o) {
   for (int64_t i = 0; i < p->ninputs; i++)
     if (p->needs[i] && !p->bound[i])
       return wok__fail(p->c, WOK_INVALID, "%s: input %s was not bound", p->name, wok_val_name(p->input_vals[i]));
+  if (p->recount) wok__plan_recount(p);
   WOK__TRY(resolve_addresses(p));
   wok__kcall call = {.c = p->c, .seed = o ? o->seed : wok_ctx_seed(p->c), .tick = o ? o->tick : 0};
   wok__fpstate fp;

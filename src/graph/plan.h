@@ -81,6 +81,9 @@ typedef struct wok__step {
   double flops, seconds;
 } wok__step;
 
+/* An array of a step whose outermost size goes with a count: size = unit * count. */
+typedef struct wok__counted { wok__arr *arr; int64_t unit; int count; } wok__counted;
+
 struct wok_workspace {
   wok_ctx *c;
   void *data;
@@ -110,6 +113,9 @@ struct wok_plan {
   int64_t state;      /* bytes of the buffers it touches */
   int64_t direct;     /* effects written by their producing kernel */
   int64_t rebuilt;    /* operators that run again in the backward pass instead of their results being kept */
+  wok__counted *counted;
+  int64_t ncounted, counts[WOK_COUNTS];
+  bool recount;       /* counts have changed since the last run */
   wok_workspace *workspace;
   bool own_workspace, profile, dry;
   void *seen;         /* the workspace's memory the addresses were made for */
@@ -117,5 +123,8 @@ struct wok_plan {
   double seconds, flops, compile_s;
 };
 
+/* Finds what is counted; after wok__plan_place. */
+wok_status wok__plan_find_counted(wok_plan *p);
+void wok__plan_recount(wok_plan *p);
 wok_status wok__plan_place(wok_plan *p, wok__ir *ir, const int64_t *order, bool reference);
 #endif
