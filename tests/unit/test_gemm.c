@@ -121,7 +121,7 @@ static bool runs_here(const wok__gemm_engine *e) { return e->isa <= wok__ctx_isa
 static void on_engines(product p) {
   const wok__gemm_engine *e;
   for (int64_t i = 0; (e = wok__gemm_engine_at(i)); i++) {
-    if (!runs_here(e) || !wok__gemm_takes(e, &p.g)) continue;
+    if (!runs_here(e) || !wok__gemm_takes(e, &p.g) || (!e->takes && p.g.compute == WOK__COMPUTE_BF16)) continue; /* f32 rounds nothing */
     wok__gemm_plan plan;
     wok__gemm_plan_on(&plan, e, &p.g);
     int64_t bytes = wok__gemm_scratch(&plan, 2);
@@ -232,7 +232,7 @@ static void slab(wok__gemm g, const char *cap, bool more_threads) {
   for (int threads = 1; threads <= (more_threads ? 3 : 1); threads += 2) {
     wok_ctx *x = context(threads, cap);
     wok__gemm_plan p;
-    if (!wok__gemm_plan_for(&p, x, &g)) { /* BF16 without AMX */
+    if (!wok__gemm_plan_for(&p, x, &g) || (!p.engine->takes && g.compute == WOK__COMPUTE_BF16)) { /* no AMX */
       wok_ctx_free(x);
       break;
     }
@@ -516,6 +516,181 @@ static void nan_is_not_lost(void **state) {
   }
 }
 
+/* ---- rows for BF16 ---- */
+
+static const wok__kernel *row16(const wok__kdesc *d) {
+  const wok__kernel *k;
+  for (int64_t i = 0; (k = wok__kernel_at(d->op, i)); i++)
+    if (k->dtype == WOK_BF16 && k->isa <= wok__ctx_isa(two) && (!k->can_run || k->can_run(d))) return k;
+  return NULL;
+}
+
+static void *stored_as(wok_dtype t, const float *x, int64_t n) {
+  void *p = wok__malloc(n * wok_dtype_size(t) + 1);
+  for (int64_t i = 0; i < n; i++) put(t, p, i, (double)x[i]);
+  return p;
+}
+
+static void round_all(wok__arr *a) {
+  for (int64_t i = 0; i < count(a); i++) ((float *)a->data)[i] = (float)rounded((double)((float *)a->data)[i]);
+}
+
+/* r: in f32, the factors of products rounded to BF16 beforehand. Floating inputs and outputs of the masks are stored in BF16;
+   what the row for BF16 then gives is compared with the reference in f32, within tol[i] of output i's largest magnitude (and
+   its rounding to BF16), and must have the same bits on 1 to 3 threads. */
+static void in_bf16(op_run r, uint32_t in16, uint32_t out16, const double *tol) {
+  void *want[8], *first[8] = {0};
+  collect(&r, NULL, 1, true, want);
+  op_run h = r;
+  h.compute = WOK__COMPUTE_BF16;
+  for (int i = 0; i < r.nin; i++) {
+    if (!(in16 >> i & 1)) continue;
+    h.in[i].dtype = WOK_BF16;
+    h.in[i].data = stored_as(WOK_BF16, r.in[i].data, count(&r.in[i]));
+  }
+  for (int i = 0; i < r.nout; i++)
+    if (out16 >> i & 1) h.out[i].dtype = WOK_BF16;
+  wok__kdesc d = {h.op, h.nin, h.nout, h.in, h.out, h.attr, h.compute};
+  const wok__kernel *k = row16(&d);
+  for (int threads = 1; threads <= 3 && k; threads++) {
+    wok_ctx *c = context(threads, NULL);
+    void *prep = NULL, *scratch = aligned(k->scratch ? k->scratch(&d, threads) : 0);
+    int64_t bytes = 0;
+    if (k->prepare) assert_int_equal(k->prepare(c, &d, &prep, &bytes), WOK_OK);
+    for (int i = 0; i < h.nout; i++) {
+      float *start = numbers(WOK_F32, count(&h.out[i]) + 1, 40 + (uint32_t)i);
+      h.out[i].data = stored_as(h.out[i].dtype, start, count(&h.out[i]));
+      wok__free(start);
+    }
+    wok__kcall call = {.c = c, .nin = h.nin, .nout = h.nout, .in = h.in, .out = h.out, .attr = h.attr, .prep = prep,
+                       .scratch = scratch, .accumulate = h.accumulate, .unused = h.unused};
+    k->run(&call);
+    if (k->release) k->release(prep);
+    free(scratch);
+    wok_ctx_free(c);
+    for (int i = 0; i < h.nout; i++) {
+      if (h.unused >> i & 1) {
+        wok__free(h.out[i].data);
+        continue;
+      }
+      double most = 1e-3, off = 0;
+      for (int64_t j = 0; j < count(&h.out[i]); j++) {
+        most = fmax(most, fabs(get(WOK_F32, want[i], j)));
+        double e = fabs(get(WOK_F32, want[i], j) - get(h.out[i].dtype, h.out[i].data, j));
+        if (!(e <= off)) off = e;
+      }
+      double bound = (tol[i] + (out16 >> i & 1 ? 0x1p-8 : 0)) * most;
+      if (!(off <= bound)) fail_msg("op %d, stored in BF16: inputs %x, outputs %x: output %d is off by %g of %g", (int)h.op, in16, out16, i, off, most);
+      if (threads > 1) {
+        assert_memory_equal(h.out[i].data, first[i], (size_t)(count(&h.out[i]) * wok_dtype_size(h.out[i].dtype)));
+        wok__free(h.out[i].data);
+      } else {
+        first[i] = h.out[i].data;
+      }
+    }
+  }
+  for (int i = 0; i < r.nin; i++)
+    if (in16 >> i & 1) wok__free(h.in[i].data);
+  for (int i = 0; i < r.nout; i++) wok__free(want[i]), wok__free(first[i]);
+  if (!k && wok__ctx_isa(two) >= WOK__ISA_AMX && wok__amx_permitted()) fail_msg("op %d: no row for BF16", (int)h.op);
+}
+
+static void products_in_bf16(void **state) {
+  static const double tol[] = {2e-6};
+  for (int tt = 0; tt < 4; tt++)
+    for (uint32_t in16 = 0; in16 < 4; in16++) {
+      bool ta = tt & 1, tb = tt >> 1;
+      wok__attr_matmul at = {ta, tb};
+      op_run r = {.op = WOK__OP_matmul, .attr = &at, .nin = 2, .nout = 1, .accumulate = in16 & 1};
+      r.in[0] = arr(WOK_F32, ta ? WOK_SHAPE(3, 5, 40, 23) : WOK_SHAPE(3, 5, 23, 40), 1);
+      r.in[1] = arr(WOK_F32, tb ? WOK_SHAPE(3, 5, 31, 40) : WOK_SHAPE(3, 5, 40, 31), 2);
+      r.out[0] = arr(WOK_F32, WOK_SHAPE(3, 5, 23, 31), 0);
+      round_all(&r.in[0]), round_all(&r.in[1]);
+      in_bf16(r, in16, 0, tol);
+      r.accumulate = 0;
+      in_bf16(r, in16, 1, tol);
+      wok__free(r.in[0].data), wok__free(r.in[1].data);
+    }
+  for (uint32_t in16 = 0; in16 < 8; in16++)
+    for (int64_t rows = 1; rows <= 300; rows *= 17) {
+      op_run r = {.op = WOK__OP_linear, .nin = 3, .nout = 1};
+      r.in[0] = arr(WOK_F32, WOK_SHAPE(2, rows, 96), 1);
+      r.in[1] = arr(WOK_F32, WOK_SHAPE(129, 96), 2);
+      r.in[2] = arr(WOK_F32, WOK_SHAPE(129), 3);
+      r.out[0] = arr(WOK_F32, WOK_SHAPE(2, rows, 129), 0);
+      for (int i = 0; i < 3; i++) round_all(&r.in[i]);
+      in_bf16(r, in16, in16 & 1, tol);
+      for (int i = 0; i < 3; i++) wok__free(r.in[i].data);
+    }
+}
+
+/* The largest distance between two logits of a row. */
+static double spread_of(const wok__arr *x, const wok__arr *w, const wok__arr *b) {
+  int64_t T = x->shape.dim[0], C = x->shape.dim[1], V = w->shape.dim[0];
+  double most = 0;
+  for (int64_t t = 0; t < T; t++) {
+    double lo = HUGE_VAL, hi = -HUGE_VAL;
+    for (int64_t v = 0; v < V; v++) {
+      double z = b ? (double)((float *)b->data)[v] : 0;
+      for (int64_t c = 0; c < C; c++) z += (double)((float *)x->data)[t * C + c] * (double)((float *)w->data)[v * C + c];
+      lo = fmin(lo, z);
+      hi = fmax(hi, z);
+    }
+    most = fmax(most, hi - lo);
+  }
+  return most;
+}
+
+/* Losses are as exact as in f32. The gradient of a logit z is off by 2^-9 of itself, being rounded to BF16, and by as much for
+   each unit of z's distance from its label's, which was rounded before; twice that, since the sums of gradients may cancel. */
+static void layer_in_bf16(void **state) {
+  static const int64_t sizes[][3] = {{1, 2, 3}, {37, 101, 19}, {130, 33, 70}, {600, 70, 32}, {65, 1031, 64}, {40, 70000, 5}};
+  static const double loss[] = {1e-6, 1e-6};
+  for (int s = 0; s < 6; s++)
+    for (int bias = 0; bias < 2; bias++) {
+      int64_t T = sizes[s][0], V = sizes[s][1], C = sizes[s][2];
+      wok__arr x = arr(WOK_F32, WOK_SHAPE(T, C), 1), w = arr(WOK_F32, WOK_SHAPE(V, C), 2), b = arr(WOK_F32, WOK_SHAPE(V), 3);
+      wok__arr dloss = arr(WOK_F32, WOK_SHAPE(T), 4), labels = {WOK_I32, WOK_SHAPE(T), some_labels(T, V)};
+      wok__arr row = arr(WOK_F32, WOK_SHAPE(T), 0), dx = arr(WOK_F32, x.shape, 0), dw = arr(WOK_F32, w.shape, 0), db = arr(WOK_F32, b.shape, 0);
+      round_all(&x), round_all(&w), round_all(&b);
+      double g16 = 0x1p-8 * (1 + spread_of(&x, &w, bias ? &b : NULL)), grads[] = {g16, g16, g16}, both[] = {1e-6, 1e-6, g16, g16, g16};
+      op_run f = {.op = WOK__OP_linear_xent, .nin = 3 + bias, .nout = 2, .in = {x, w, labels, b}, .out = {row, row}};
+      void *res[2];
+      collect(&f, NULL, 1, true, res);
+      wok__arr lse = {WOK_F32, WOK_SHAPE(T), res[1]};
+      for (uint32_t way = 0; way < 4; way++) {
+        in_bf16(f, (way & 1) | (way & 2) | (bias && way == 3 ? 8 : 0), 0, loss);
+        op_run g = {.op = WOK__OP_linear_xent_bwd, .nin = 5 + bias, .nout = 2 + bias, .accumulate = way & 1 ? 6 : 0,
+                    .in = {dloss, x, w, labels, lse, b}, .out = {dx, dw, db}};
+        in_bf16(g, way << 1, way >> 1, grads);
+        op_run h = {.op = WOK__OP_linear_xent_both, .nin = 4 + bias, .nout = 4 + bias, .accumulate = way & 1 ? 24 : 0,
+                    .unused = way == 2 ? 4 | 2 : 0, .in = {dloss, x, w, labels, b}, .out = {row, row, dx, dw, db}};
+        in_bf16(h, way << 1, way & 2 ? 4 : 0, both);
+      }
+      wok__free(res[0]), wok__free(res[1]), wok__free(x.data), wok__free(w.data), wok__free(b.data), wok__free(dloss.data), wok__free(labels.data);
+    }
+}
+
+static void xent_in_bf16(void **state) {
+  static const double loss[] = {1e-6, 1e-6}, grad[] = {4e-6};
+  for (uint32_t way = 0; way < 4; way++) {
+    int64_t T = 33, V = 1003;
+    op_run r = {.op = WOK__OP_xent, .nin = 2, .nout = 2};
+    r.in[0] = arr(WOK_F32, WOK_SHAPE(T, V), 1);
+    for (int64_t i = 0; i < T * V; i++) ((float *)r.in[0].data)[i] *= 30;
+    round_all(&r.in[0]);
+    r.in[1] = (wok__arr){WOK_I32, WOK_SHAPE(T), some_labels(T, V)};
+    r.out[0] = r.out[1] = arr(WOK_F32, WOK_SHAPE(T), 0);
+    in_bf16(r, way & 1, 0, loss);
+    void *lse[2];
+    collect(&r, NULL, 1, true, lse);
+    op_run b = {.op = WOK__OP_xent_bwd, .nin = 4, .nout = 1, .in = {arr(WOK_F32, WOK_SHAPE(T), 5), r.in[0], r.in[1], {WOK_F32, WOK_SHAPE(T), lse[1]}}};
+    b.out[0] = arr(WOK_F32, WOK_SHAPE(T, V), 0);
+    in_bf16(b, (way & 1) << 1, way >> 1, grad);
+    wok__free(lse[0]), wok__free(lse[1]), wok__free(b.in[0].data), wok__free(r.in[0].data), wok__free(r.in[1].data);
+  }
+}
+
 /* ---- measuring ---- */
 
 static void bench_runs(void **state) {
@@ -591,7 +766,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(odd_sizes),   cmocka_unit_test(long_sizes), cmocka_unit_test(nothing_to_do), cmocka_unit_test(batches),
       cmocka_unit_test(rows_alone),  cmocka_unit_test(slabs), cmocka_unit_test(split_errors), cmocka_unit_test(not_finite), cmocka_unit_test(matmul_rows), cmocka_unit_test(linear_rows),  cmocka_unit_test(xent_rows),
-      cmocka_unit_test(layer_rows),  cmocka_unit_test(nan_is_not_lost), cmocka_unit_test(bench_runs), cmocka_unit_test(lower_onednn),
+      cmocka_unit_test(layer_rows),  cmocka_unit_test(nan_is_not_lost), cmocka_unit_test(products_in_bf16), cmocka_unit_test(layer_in_bf16), cmocka_unit_test(xent_in_bf16), cmocka_unit_test(bench_runs), cmocka_unit_test(lower_onednn),
   };
   return cmocka_run_group_tests(tests, begin, end);
 }

@@ -32,6 +32,7 @@ typedef struct wok__gemm {
      Different stretches come from different threads. NULL: nobody looks. */
   void (*seen)(void *ud, int64_t m, int64_t rows, int64_t n, int64_t columns, float *sums);
   void *seen_ud;
+  const float *shift;      /* [M], subtracted from the elements of each row on their way into C (tile layout only); NULL: none */
   bool unstored;           /* only `seen` gets the result; C may be NULL */
 } wok__gemm;
 
@@ -52,7 +53,7 @@ struct wok__gemm_plan;
 typedef struct wok__gemm_engine {
   const char *name;       /* as plan reports show it */
   wok__isa isa;
-  bool (*takes)(const wok__gemm *g); /* NULL: F32 or F64 alone, as `type` says, unless it is to be computed in BF16 */
+  bool (*takes)(const wok__gemm *g); /* NULL: F32 or F64 alone, as `type` says */
   wok_dtype type;
   int64_t mr, nr;          /* grain of rows and columns: the panels' width */
   int64_t kc;              /* longest piece of K; 0: it has no pieces */
@@ -97,7 +98,7 @@ typedef struct wok__gemm_plan {
 const wok__gemm_engine *wok__gemm_engine_at(int64_t i);
 /* Can this engine compute g? (Whether the machine can run the engine is another question.) */
 bool wok__gemm_takes(const wok__gemm_engine *e, const wok__gemm *g);
-/* The engine for g in this context: the first whose ISA and types fit. NULL: none (other types, or BF16 without AMX).
+/* The engine for g in this context: the first whose ISA and types fit. NULL: none (types of BF16 without AMX).
    Asks for the permission to use AMX when, and only when, an engine would use it. */
 const wok__gemm_engine *wok__gemm_engine_for(const wok_ctx *c, const wok__gemm *g);
 

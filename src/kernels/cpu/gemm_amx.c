@@ -204,7 +204,7 @@ enum { WRITE_BF16 = 1, WRITE_F32 = 2, WRITE_ADD = 4 };
 
 /* A block on its way into C. */
 typedef struct leaving {
-  const float *c, *bias;
+  const float *c, *bias, *shift;
   char *y;
   int64_t pitch;
   int r, rows;
@@ -219,6 +219,11 @@ INLINE void leave_row(leaving *e, const int how) {
   if (e->bias) {
     u = _mm512_add_ps(u, _mm512_maskz_loadu_ps(lo, e->bias));
     v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(hi, e->bias + 16));
+  }
+  if (e->shift) {
+    __m512 s = _mm512_set1_ps(e->shift[e->r]);
+    u = _mm512_sub_ps(u, s);
+    v = _mm512_sub_ps(v, s);
   }
   if (how & WRITE_BF16) {
     if (how & WRITE_ADD) {
@@ -353,6 +358,7 @@ void wok__tiles_block_amx(const wok__tile_work *t, int64_t m0, int64_t m1, int64
         e.pitch = g->ldc * size;
         e.y = (char *)t->c + m * 32 * e.pitch + n0 * 32 * size;
         e.bias = t->bias ? t->bias + n0 * 32 : NULL;
+        e.shift = g->shift ? g->shift + m * 32 : NULL;
         bool end = c == w->chunks - 1 && !g->unstored;
         (!end ? row_kept : g->c == WOK_BF16 ? g->beta ? row_bf16_add : row_bf16 : g->beta ? row_f32_add : row_f32)(
             a, as, ah, b, n * w->parts_b * STEP, table, np, sums, c > 0, &e, first(last_n));
@@ -441,6 +447,7 @@ void wok__tiles_few_amx(const wok__tile_work *t, int64_t p0, int64_t p1, void *w
         leaving e = {.c = out, .rows = (int)at_most(g->M - m, 16), .pitch = g->ldc * size, .m = first(rows)};
         e.y = (char *)t->c + m * e.pitch + p * 32 * size;
         e.bias = t->bias ? t->bias + p * 32 : NULL;
+        e.shift = g->shift ? g->shift + m : NULL;
         while (e.r < e.rows) {
           if (g->c == WOK_BF16) {
             if (g->beta) leave_row(&e, WRITE_BF16 | WRITE_ADD);

@@ -20,7 +20,7 @@ const wok__gemm_engine *wok__gemm_engine_at(int64_t i) { return i >= 0 && i < WO
 
 bool wok__gemm_takes(const wok__gemm_engine *e, const wok__gemm *g) {
   if (e->takes) return e->takes(g);
-  return g->a == e->type && g->b == e->type && g->c == e->type && g->compute != WOK__COMPUTE_BF16;
+  return g->a == e->type && g->b == e->type && g->c == e->type; /* which is more than any g->compute asks */
 }
 
 const wok__gemm_engine *wok__gemm_engine_for(const wok_ctx *c, const wok__gemm *g) {

@@ -72,9 +72,10 @@ static bool describe(const wok__kdesc *d, wok__gemm *g) {
   return d->op == WOK__OP_matmul ? describe_matmul(d, g) : describe_linear(d, g);
 }
 
+/* On vectors: one type throughout. */
 static bool can_run(const wok__kdesc *d) {
   wok__gemm g;
-  return describe(d, &g);
+  return describe(d, &g) && g.a == g.c && g.b == g.c && g.c != WOK_BF16 && (!g.bias || d->in[2].dtype == g.c);
 }
 
 #ifdef WOK_X86
@@ -137,15 +138,19 @@ static void run_linear(const wok__kcall *k) { run(k, WOK__OP_linear); }
 #define PRODUCTS_AMX(op)                                                                                     \
   PRODUCT_AMX(op, WOK_F32, bf16x3), PRODUCT_AMX(op, WOK_F32, bf16x6), PRODUCT_AMX(op, WOK_BF16, bf16),       \
       PRODUCT_AMX(op, WOK_BF16, bf16x3), PRODUCT_AMX(op, WOK_BF16, bf16x6)
-#define HEAD(op, accumulate)                                                                                 \
-  { "gemm", WOK__OP_##op, WOK_F32, WOK__ISA_GENERIC, 40, accumulate, wok__xent_can_run, wok__xent_scratch,   \
+#define HEAD(op, type, accumulate)                                                                                 \
+  { "gemm", WOK__OP_##op, type, WOK__ISA_GENERIC, 40, accumulate, wok__xent_can_run, wok__xent_scratch,   \
     wok__xent_prepare, wok__free, wok__xent_run }
+#define HEAD16(op, accumulate)                                                                               \
+  { "amx-bf16", WOK__OP_##op, WOK_BF16, WOK__ISA_AMX, 50, accumulate, wok__xent16_can_run,                   \
+    wok__xent16_scratch, wok__xent16_prepare, wok__free, wok__xent16_run }
 static const wok__kernel rows[] = {
     PRODUCT(matmul, WOK_F32), PRODUCT(matmul, WOK_F64), PRODUCT(linear, WOK_F32), PRODUCT(linear, WOK_F64),
-    HEAD(xent, 0),            HEAD(xent_bwd, 0),        HEAD(linear_xent, 0),     HEAD(linear_xent_bwd, 7),
-    HEAD(linear_xent_both, 28),
+    HEAD(xent, WOK_F32, 0), HEAD(xent_bwd, WOK_F32, 0), HEAD(xent, WOK_BF16, 0), HEAD(xent_bwd, WOK_BF16, 0),
+    HEAD(linear_xent, WOK_F32, 0), HEAD(linear_xent_bwd, WOK_F32, 7), HEAD(linear_xent_both, WOK_F32, 28),
 #ifdef WOK_X86
     PRODUCTS_AMX(matmul), PRODUCTS_AMX(linear),
+    HEAD16(linear_xent, 0),   HEAD16(linear_xent_bwd, 7), HEAD16(linear_xent_both, 28),
 #endif
 };
 const wok__kernel_table wok__kernels_cpu_gemm = {rows, WOK__COUNT(rows)};

@@ -1,4 +1,4 @@
-/* gemm_xent.c - the loss head in f32: cross-entropy of logits, and of a linear layer whose logits live only in scratch.
+/* gemm_xent.c - the loss head in f32 (logits of cross-entropy alone also in BF16): cross-entropy of logits, and of a linear layer whose logits live only in scratch.
  *
  * The layer goes by chunks of R tokens, R a function of V and T alone: logits, then per row the maximum, the sum and (in
  * place) the gradient, then dx, and dw added up chunk by chunk. Within a chunk everything is products and rows, so the
@@ -15,12 +15,7 @@ enum {
   COLUMNS = 512,           /* of one piece of a bias gradient */
 };
 
-/* Where an operator's operands stand; -1: it has none. Labels follow x (or the logits) and, in a layer, w. */
-static const struct form {
-  wok__opid op;
-  bool layer;
-  int x, lse, bias, loss, grads;
-} forms[] = {
+static const wok__xent_form forms[] = {
     {WOK__OP_xent, false, 0, -1, -1, 0, -1},
     {WOK__OP_xent_bwd, false, 1, 3, -1, -1, 0},
     {WOK__OP_linear_xent, true, 0, -1, 3, 0, -1},
@@ -28,10 +23,17 @@ static const struct form {
     {WOK__OP_linear_xent_both, true, 1, -1, 4, 0, 2},
 };
 
+const wok__xent_form *wok__xent_form_of(wok__opid op) {
+  for (int64_t i = 0; i < WOK__COUNT(forms); i++)
+    if (forms[i].op == op) return &forms[i];
+  return NULL;
+}
+
 typedef struct head {
-  const struct form *f;
+  const wok__xent_form *f;
   const wok__xent_rows *rows;
   int64_t T, V, C, R, ld; /* ld: pitch of the logits in scratch */
+  wok_dtype from, to;     /* without a layer: how logits and their gradient are stored */
   wok__gemm logits_g, dx_g, dw_g;
   wok__gemm_plan logits, dx, dw;
 } head;
@@ -40,12 +42,18 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static bool describe(const wok__kdesc *d, head *h) {
   *h = (head){0};
-  for (int64_t i = 0; i < WOK__COUNT(forms); i++)
-    if (forms[i].op == d->op) h->f = &forms[i];
-  const struct form *f = h->f;
+  h->f = wok__xent_form_of(d->op);
+  const wok__xent_form *f = h->f;
   if (!f || f->x >= d->nin || d->in[f->x].shape.ndim != 2) return false;
   h->T = d->in[f->x].shape.dim[0];
   h->V = h->ld = d->in[f->x].shape.dim[1];
+  h->from = d->in[f->x].dtype;
+  h->to = f->grads < 0 ? WOK_F32 : d->out[f->grads].dtype;
+  for (int i = 0; i < d->nin + d->nout; i++) {
+    wok_dtype t = i < d->nin ? d->in[i].dtype : d->out[i - d->nin].dtype;
+    bool logits = i == f->x || (i - d->nin == f->grads && f->grads >= 0);
+    if (wok__is_float(t) && t != WOK_F32 && (f->layer || !logits || t != WOK_BF16)) return false;
+  }
   if (!f->layer) return h->V > 0;
   h->C = h->V;
   h->V = d->in[f->x + 1].shape.dim[0];
@@ -69,11 +77,15 @@ bool wok__xent_can_run(const wok__kdesc *d) {
   return describe(d, &h);
 }
 
+/* A row of logits in f32, when they are not stored so. */
+static int64_t wide_bytes(const head *h) { return h->from == WOK_F32 && h->to == WOK_F32 ? 0 : (4 * h->V + 63) / 64 * 64; }
+
 static int64_t logits_bytes(const head *h) { return h->R * h->ld * 4; } /* a multiple of 64: R is one of 16 */
 
 int64_t wok__xent_scratch(const wok__kdesc *d, int threads) {
   head h;
-  if (!describe(d, &h) || !h.f->layer) return 0;
+  if (!describe(d, &h)) return 0;
+  if (!h.f->layer) return threads * wide_bytes(&h);
   int64_t most = wok__gemm_scratch_any(&h.logits_g, threads);
   if (h.f->grads >= 0) {
     most = WOK__MAX(most, wok__gemm_scratch_any(&h.dx_g, threads));
@@ -114,29 +126,31 @@ wok_status wok__xent_prepare(wok_ctx *c, const wok__kdesc *d, void **prep, int64
 typedef struct row_job {
   const wok__xent_rows *f;
   int64_t V, ld, rows, per;
-  const float *from;       /* logits; to == from: in place */
-  float *to;               /* gradients; NULL: none wanted */
+  const void *from;        /* logits; to == from: in place */
+  void *to;                /* gradients; NULL: none wanted */
+  wok_dtype type_from, type_to;
+  char *wide;              /* of each worker, where they are not F32 */
+  int64_t wide_bytes;
   const int32_t *labels;
   const float *dloss, *lse_in;
   float *loss, *lse;       /* NULL: not wanted */
 } row_job;
 
-static void gradient(const row_job *j, int64_t r, float *to, bool counts, float by, float lse) {
+static void gradient(const row_job *j, int64_t r, const float *z, float *to, bool counts, float by, float lse) {
   if (!counts) {
     memset(to, 0, (size_t)j->V * sizeof *to);
     return;
   }
-  if (j->lse_in) j->f->probs(to, j->from + r * j->ld, j->V, lse, by);
+  if (j->lse_in) j->f->probs(to, z, j->V, lse, by);
   else j->f->scale(to, j->V, by);
   to[j->labels[r]] -= j->dloss[r];
 }
 
-static void one_row(const row_job *j, int64_t r) {
-  const float *z = j->from + r * j->ld;
-  float *to = j->to ? j->to + r * j->ld : NULL;
+/* z: the row's logits; to: its gradient or NULL; to == z unless only the gradient is wanted */
+static void one_row(const row_job *j, int64_t r, const float *z, float *to) {
   bool counts = j->labels[r] >= 0 && j->labels[r] < j->V;
   if (j->lse_in) { /* backward alone */
-    gradient(j, r, to, counts, j->dloss[r], j->lse_in[r]);
+    gradient(j, r, z, to, counts, j->dloss[r], j->lse_in[r]);
     return;
   }
   double sum;
@@ -144,14 +158,24 @@ static void one_row(const row_job *j, int64_t r) {
   float top = to ? j->f->powers(to, j->V, &sum) : j->f->stats(z, j->V, &sum);
   if (j->lse) j->lse[r] = (float)((double)top + log(sum));
   if (j->loss) j->loss[r] = counts ? (float)(log(sum) - ((double)label - (double)top)) : 0;
-  if (to) gradient(j, r, to, counts, counts ? (float)((double)j->dloss[r] / sum) : 0, 0);
+  if (to) gradient(j, r, z, to, counts, counts ? (float)((double)j->dloss[r] / sum) : 0, 0);
 }
 
 static void row_piece(void *arg, int64_t piece, int worker) {
-  (void)worker;
   const row_job *j = arg;
+  float *wide = (float *)(void *)(j->wide + worker * j->wide_bytes);
   int64_t end = WOK__MIN((piece + 1) * j->per, j->rows);
-  for (int64_t r = piece * j->per; r < end; r++) one_row(j, r);
+  for (int64_t r = piece * j->per; r < end; r++) {
+    const float *z = (const float *)j->from + r * j->ld;
+    float *to = j->to ? (float *)j->to + r * j->ld : NULL;
+    if (j->type_from == WOK_BF16) {
+      j->f->widen(wide, (const uint16_t *)j->from + r * j->ld, j->V);
+      z = wide;
+    }
+    if (to && j->type_to == WOK_BF16) to = wide;
+    one_row(j, r, z, to);
+    if (to && j->type_to == WOK_BF16) j->f->narrow((uint16_t *)j->to + r * j->ld, to, j->V);
+  }
 }
 
 static void run_rows(wok_ctx *c, row_job *j) {
@@ -188,7 +212,7 @@ static void clear(const wok__kcall *k, int i) { /* the gradient of no tokens */
 }
 
 static void run_layer(const wok__kcall *k, const head *h) {
-  const struct form *f = h->f;
+  const wok__xent_form *f = h->f;
   const float *x = input(k, f->x), *w = input(k, f->x + 1), *b = h->logits_g.bias ? input(k, f->bias) : NULL;
   float *logits = k->scratch;
   char *scratch = (char *)k->scratch + logits_bytes(h);
@@ -202,7 +226,7 @@ static void run_layer(const wok__kcall *k, const head *h) {
     wok__gemm_plan p = h->logits;
     p.g.M = rows;
     wok__gemm_run(k->c, &p, x + t * h->C, w, logits, b, scratch);
-    row_job j = {.f = h->rows, .V = h->V, .ld = h->ld, .rows = rows, .from = logits, .to = grads ? logits : NULL,
+    row_job j = {.f = h->rows, .V = h->V, .ld = h->ld, .rows = rows, .from = logits, .to = grads ? logits : NULL, .type_from = WOK_F32, .type_to = WOK_F32,
                  .labels = (const int32_t *)k->in[f->x + 2].data + t};
     if (grads) j.dloss = input(k, 0) + t;
     if (f->lse >= 0) j.lse_in = input(k, f->lse) + t;
@@ -230,12 +254,13 @@ static void run_layer(const wok__kcall *k, const head *h) {
 
 void wok__xent_run(const wok__kcall *k) {
   const head *h = k->prep;
-  const struct form *f = h->f;
+  const wok__xent_form *f = h->f;
   if (f->layer) {
     run_layer(k, h);
     return;
   }
   row_job j = {.f = h->rows, .V = h->V, .ld = h->V, .rows = h->T, .from = input(k, f->x), .labels = k->in[f->x + 1].data,
+               .type_from = h->from, .type_to = h->to, .wide = k->scratch, .wide_bytes = wide_bytes(h),
                .lse_in = input(k, f->lse), .loss = output(k, f->loss), .lse = f->loss < 0 ? NULL : output(k, f->loss + 1)};
   if (f->grads >= 0) {
     j.to = output(k, f->grads);
