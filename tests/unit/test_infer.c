@@ -114,7 +114,7 @@ static void the_cache_gives_the_logits_of_a_full_pass(void **state) {
   float *full = malloc(sizeof(float) * N * V);
   assert_int_equal(wok_logits(m, ids, N, full), WOK_OK);
   wok__session *s;
-  assert_int_equal(wok__session_new(m, &s, 2, 64), WOK_OK);
+  assert_int_equal(wok__session_new(m, &s, &(wok__session_opts){.slots = 2, .capacity = 64, .chunk = 64, .rows = 7}), WOK_OK);
   double worst = 0, big = 0;
   for (int i = 0; i < N;) { /* in pieces of 1, 2, 3, ... tokens, in the second slot, the first one busy with other text */
     int n = i % 7 + 1 < N - i ? i % 7 + 1 : N - i;
