@@ -92,6 +92,7 @@ wok_val *wok__like(const wok_val *v, double fill);
 
 /* Names of what products can compute in ("f32", "bf16" ...); NULL past the last. */
 const char *wok__compute_name(int i);
+const char *wok__compute_word(const char *name); /* the same name as a string that stays; NULL: there is none such */
 
 struct wok_buffer {
   char name[64];

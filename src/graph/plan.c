@@ -63,14 +63,18 @@ static const char *const computes[] = {"f32", "bf16", "bf16x3", "bf16x6"}; /* by
 
 const char *wok__compute_name(int i) { return i >= 0 && i < WOK__COUNT(computes) ? computes[i] : NULL; }
 
-static wok_status parse_compute(wok_ctx *c, const char *name, wok__compute *out) {
-  *out = WOK__COMPUTE_OWN;
+static int compute_index(const char *name) {
   for (int i = 0; name && i < WOK__COUNT(computes); i++)
-    if (strcmp(name, computes[i]) == 0) {
-      *out = (wok__compute)i;
-      return WOK_OK;
-    }
-  return name ? wok__fail(c, WOK_INVALID, "there is no compute \"%.20s\": f32, bf16, bf16x3, bf16x6", name) : WOK_OK;
+    if (strcmp(name, computes[i]) == 0) return i;
+  return -1;
+}
+
+const char *wok__compute_word(const char *name) { return wok__compute_name(compute_index(name)); }
+
+static wok_status parse_compute(wok_ctx *c, const char *name, wok__compute *out) {
+  int i = name ? compute_index(name) : WOK__COMPUTE_OWN;
+  *out = (wok__compute)WOK__MAX(i, 0);
+  return i < 0 ? wok__fail(c, WOK_INVALID, "there is no compute \"%.20s\": f32, bf16, bf16x3, bf16x6", name) : WOK_OK;
 }
 
 /* Everything but taking the memory. take: how many operators may run again in the backward pass so that their results need not

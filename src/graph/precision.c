@@ -29,6 +29,14 @@ static const uint8_t roles[WOK__OP_COUNT] = {
 #undef AS
 };
 
+/* Casts between the two types are where values that are bf16 in the graph itself (a model's weights, a cache) come and go: from
+   bf16 the value stays as it is where it may; to bf16 it is rounded as a product's factor would be. */
+static role role_of(const wok__node *n) {
+  if (n->op->id != WOK__OP_cast) return (role)roles[n->op->id];
+  wok_dtype from = n->in[0]->dtype, to = n->out[0].dtype;
+  return from == WOK_BF16 && to == WOK_F32 ? MOVE : from == WOK_F32 && to == WOK_BF16 ? PRODUCT : OTHER;
+}
+
 /* Outputs that may be rounded, by bit; 0: the first. Losses, weights' gradients and by-products are not among them. */
 static uint32_t rounded_outputs(const wok__op *op) {
   switch (op->id) {
@@ -69,7 +77,7 @@ static void ask_readers(decider *d) {
     const wok__op *op = n->node->op;
     const readers *out = &d->of[n->node->out[0].id];
     readers allow = {.can = true};
-    switch (n->node->exact ? OTHER : (role)roles[op->id]) {
+    switch (n->node->exact ? OTHER : role_of(n->node)) {
     case OTHER: allow.can = false; break;
     case PRODUCT: allow.only = allow.product = true; break;
     case SUM: allow.only = true; break;
@@ -93,7 +101,7 @@ static bool store_low(const decider *d, const wok__ir_node *n, int k) {
   const wok__op *op = n->node->op;
   const readers *r = &d->of[v->id];
   if (v->dtype != WOK_F32 || n->node->exact || !r->can || !(rounded_outputs(op) >> k & 1) || (op->saved && k >= op->saved)) return false;
-  switch ((role)roles[op->id]) {
+  switch (role_of(n->node)) {
   case PRODUCT: return true;
   case MAP: return end_in_products(r);
   case MOVE:

@@ -42,6 +42,7 @@ static bool adjacency_of(const edges *e, int64_t n, wok__arena *a, adjacency *ou
 bool wok__ir_alias(const wok__ir *ir, const wok__ir_node *n, int64_t *bytes) {
   *bytes = 0;
   if (n->node->op->flags & WOK__OP_ALIAS) return true;
+  if (n->node->op->id == WOK__OP_cast) return wok__ir_dtype(ir, n->in[0]) == wok__ir_dtype(ir, &n->node->out[0]);
   if (n->node->op->id != WOK__OP_slice) return false;
   /* a slice of the outermost axis that is not 1 is contiguous; kernels like their rows at 64 bytes */
   const wok__attr_slice *a = n->node->attr;

@@ -68,7 +68,7 @@ static wok_status make_plan(wok__session *s, stage *t, const char *name) {
   wok_batch b = {.ids = v[IDS], .pos = v[POS], .lo = v[LO], .hi = v[HI], .cache = s->cache, .cache_row = v[CACHE_ROW],
                  .logit_rows = v[LOGIT_ROWS]};
   wok_val *logits = wok_model_forward(t->g, s->m, &b).logits;
-  WOK__TRY(wok_compile(s->c, &t->plan, &logits, 1, &(wok_plan_opts){.name = name, .workspace = s->workspace}));
+  WOK__TRY(wok_compile(s->c, &t->plan, &logits, 1, &(wok_plan_opts){.name = name, .workspace = s->workspace, .compute = s->m->compute}));
   for (int i = 0; i < INPUTS; i++) WOK__TRY(wok_plan_bind(t->plan, v[i], t->in[i]));
   return WOK_OK;
 }

@@ -94,14 +94,6 @@ static bool was_given(const wok_train_opts *o, const setting *t) {
   }
 }
 
-/* The library's own string for a compute type, NULL: there is none of that name. */
-static const char *compute_word(const char *word) {
-  const char *w;
-  for (int i = 0; word && (w = wok__compute_name(i)); i++)
-    if (strcmp(w, word) == 0) return w;
-  return NULL;
-}
-
 static int word_index(const char *const *words, int64_t n, const char *word) {
   for (int64_t i = 0; i < n; i++)
     if (word && strcmp(words[i], word) == 0) return (int)i;
@@ -146,8 +138,8 @@ static bool take_stored(wok_train_opts *out, const json_t *stored, const setting
     *(wok_schedule *)field(out, t) = (wok_schedule)i;
     return true;
   case WORD:
-    if (!compute_word(json_string_value(j))) return false;
-    *(const char **)field(out, t) = compute_word(json_string_value(j));
+    if (!wok__compute_word(json_string_value(j))) return false;
+    *(const char **)field(out, t) = wok__compute_word(json_string_value(j));
     return true;
   case SEED: return parse_seed(json_string_value(j), field(out, t));
   }
@@ -187,7 +179,7 @@ wok_status wok__settings_resolve(wok_ctx *c, wok_train_opts *out, const wok_trai
                                  const wok__setting_facts *f) {
   wok_train_opts in = given ? *given : (wok_train_opts){0};
   if (!in.seed) in.seed = f->seed;
-  if (in.compute && !(in.compute = compute_word(in.compute)))
+  if (in.compute && !(in.compute = wok__compute_word(in.compute)))
     return wok__fail(c, WOK_INVALID, "there is no compute \"%.20s\": f32, bf16, bf16x3, bf16x6", given->compute);
   bool new_length = in.steps != 0 || in.minutes != 0;
   *out = in;
