@@ -1,8 +1,8 @@
 /* gemm_tiles.c - products in tile layout (AMX): how they are cut, and their running.
  *
  * Both factors are packed for all tiles before the tiles run, in slabs of bounded size; A is not where its rows can be loaded
- * as they lie. A tile is up to 16 panels of columns by up to 8 of rows; tiles beside each other in the order share their
- * columns, whose block of B (1 MB) stays in L2. Longer K go by groups of chunks, the sums of the tile in L2; K cut into slabs
+ * as they lie. A tile is up to 16 panels of columns by as many of rows; tiles beside each other in the order share their
+ * columns, whose block of B (1 MB) stays in L2. Longer K go by groups of chunks, 8 panels of columns and the sums of the tile in L2; K cut into slabs
  * keeps the sums of the whole slab in scratch. However a product is cut, an element of C is the same chain of sums: over the
  * chunks of K in order, 32 k at a time. So its bits depend on K and the kind of product alone. */
 #include "kernels/cpu/gemm_tiles.h"
@@ -10,12 +10,14 @@
 
 /* Chosen by measurement (docs/speed.md); none depends on the number of threads. */
 enum {
-  TILE_M = 8, TILE_N = 16,     /* panels of a tile */
+  TILE_M = 16, TILE_N = 16,    /* panels of a tile */
+  LONG_N = 8,                  /* where K is too long for its block of B to stay in L2 */
+  LONG_SUMS = 512 << 10,       /* bytes of such a tile's sums */
   BLOCK_BYTES = 1000 << 10,    /* of B, in L2 */
   SLAB_BYTES = 20 << 20,       /* of a packed factor */
   ENTRY_BYTES = 3 << 19,       /* up to here a batch entry goes whole to one worker */
-  TILES_WANTED = 16,
   TILE_WORK = 1 << 22,         /* products of a tile worth handing out: about 4 us */
+  OWN_WORK = 1 << 26, OWN_SIDES = 200, /* from here on six products of parts are faster than f32's own */
   FEW_ROWS = 96,
   FEW_WORK = 1 << 17,          /* elements of B in one piece of work for few rows */
   DIRECT_K = 1024,             /* longer rows lie too far apart for the cache */
@@ -68,22 +70,46 @@ static void choose_slabs(wok__gemm_plan *p, const wok__tile_walk *w) {
   p->tiles.slab_m = ceil_div(mp, ceil_div(mp, most_m));
 }
 
+/* How uneven n equal tiles lie on 2 to 16 threads (no more than `most`), on average: 1 is even. */
+static double unevenness(int64_t n, double most) {
+  double sum = 0;
+  int cases = 0;
+  for (int64_t t = 2; t <= 16 && (t == 2 || (double)t <= most); t *= 2, cases++) sum += (double)(ceil_div(n, t) * t) / (double)n;
+  return sum / cases;
+}
+
+/* How many chunks of n panels of B stay in L2 together. */
+static int64_t group_of(const wok__tile_walk *w, int64_t n) {
+  return WOK__MAX(BLOCK_BYTES / (n * w->kc * w->parts_b * WOK__TILE_STEP), (int64_t)1);
+}
+
+/* The rows and columns of a tile that cost least beside their products: B from L3 once for each row of tiles, A and the start
+   of each row of blocks once for each column (shares fitted to measurements), and an even load. */
 static void choose_tiles(wok__gemm_plan *p, const wok__tile_walk *w) {
   const wok__gemm *g = &p->g;
-  int64_t mp = p->tiles.slab_m, np = p->tiles.slab_n;
-  double work = (double)g->M * (double)g->N * (double)g->K * w->pairs / TILE_WORK;
-  int64_t wanted = work < 1 ? 1 : work > TILES_WANTED ? TILES_WANTED : (int64_t)work;
-  int64_t by_n = ceil_div(np, TILE_N), by_m = ceil_div(mp, TILE_M);
-  while (by_m * by_n < wanted && by_m < mp && mp / by_m > 4) by_m++;
-  while (by_m * by_n < wanted && by_n < np && np / by_n > 2) by_n++;
-  while (by_m * by_n < wanted && by_m < mp) by_m++;
-  p->tiles.n = ceil_div(np, by_n);
-  p->tiles.m = ceil_div(mp, by_m);
-  int64_t chunk = p->tiles.n * w->kc * w->parts_b * WOK__TILE_STEP;
-  p->tiles.group = WOK__MAX(BLOCK_BYTES / chunk, (int64_t)1);
+  int64_t mp = p->tiles.slab_m, np = p->tiles.slab_n, least_n = ceil_div(np, TILE_N);
+  double work = (double)g->M * (double)g->N * (double)g->K * w->pairs / TILE_WORK, best = 0;
+  for (int64_t by_n = least_n; by_n <= np && (by_n == least_n || (double)by_n <= work); by_n++) {
+    int64_t n = ceil_div(np, by_n);
+    bool fits = group_of(w, n) >= w->chunks;
+    int64_t most_m = fits ? TILE_M : WOK__MAX(LONG_SUMS / SUM_BYTES / n, (int64_t)1), least_m = ceil_div(mp, most_m);
+    if (!fits && n > LONG_N) {
+      least_n++;
+      continue;
+    }
+    for (int64_t by_m = least_m; by_m <= mp && (by_m == least_m || (double)(by_m * by_n) <= work); by_m++) {
+      int64_t m = ceil_div(mp, by_m);
+      double cost = 1 + (fits ? 0.3 : 2.0) / (double)m + (fits ? 2.0 : 1.0) / (double)n;
+      cost *= 1 + 0.5 * (unevenness(ceil_div(mp, m) * ceil_div(np, n), work) - 1);
+      if (best > 0 && cost >= best) continue;
+      best = cost;
+      p->tiles.n = n;
+      p->tiles.m = m;
+    }
+  }
+  p->tiles.group = group_of(w, p->tiles.n);
   bool sums = p->tiles.slab_c < w->chunks;
-  p->tiles.tile_bytes = p->tiles.n * SUM_BYTES * (p->tiles.group >= w->chunks ? 1 : p->tiles.m);
-  if (sums) p->tiles.tile_bytes = 0;
+  p->tiles.tile_bytes = sums ? 0 : p->tiles.n * SUM_BYTES * (p->tiles.group >= w->chunks ? 1 : p->tiles.m);
   p->tiles.sum_bytes = sums ? p->tiles.slab_m * p->tiles.slab_n * SUM_BYTES : 0;
 }
 
@@ -282,7 +308,8 @@ static bool takes_x6(const wok__gemm *g) {
   if (g->compute == WOK__COMPUTE_BF16X6) return true;
   if (g->compute != WOK__COMPUTE_OWN) return false;
   if (g->a == WOK_BF16 || g->b == WOK_BF16 || g->c == WOK_BF16) return true;
-  return false;
+  double work = (double)g->M * (double)g->N * (double)g->K;
+  return g->batch == 1 && g->K >= 128 && work >= OWN_WORK && g->M * g->N >= OWN_SIDES * (g->M + g->N);
 }
 
 #define ENGINE(kind, text)                                                                                   \
