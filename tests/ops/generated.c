@@ -398,6 +398,57 @@ static void test_derivative(const wok__op_case *k, inputs *x, int order) {
   wok_graph_free(d.g);
 }
 
+/* ---- fused against fully expanded: values, gradients, gradients of gradients, in f64. Both ways
+   round: the fused one's gradients in primitives, and the gradients of what was put into primitives before. ---- */
+static bool no_expansion_left(wok_val *const *v, int n) {
+  bool left = false;
+  for (int i = 0; i < n; i++)
+    for (int id = 0; id < WOK__OP_COUNT; id++) left |= wok__op_table[id]->expand && search(v[i]->node, (wok__opid)id, 12);
+  return !left;
+}
+typedef struct ways { wok_val *v[3][MAX * 3]; int n; } ways;
+static void add_ways(ways *w, wok_val *fused, wok_val *apart) {
+  int i = w->n++;
+  w->v[0][i] = fused, w->v[2][i] = apart;
+  wok__expand_all(&fused, 1, &w->v[1][i]);
+  assert_true(no_expansion_left(&w->v[1][i], 1));
+}
+static void test_expanded(const wok__op *op, const wok__op_case *k, inputs *x) {
+  if (!op->expand) return;
+  cast_to(x, WOK_F64);
+  wok_graph *g;
+  wok_val *in[MAX], *at[MAX], *out[OUTS], *apart[OUTS];
+  ways w = {0};
+  int nx = 0, kept = 0;
+  assert_int_equal(wok_graph_new(context(), &g), WOK_OK);
+  make_inputs(g, x, in);
+  for (int i = 0; i < x->n; i++)
+    if (x->kind[i] == 'f' || x->kind[i] == 'p') at[nx++] = in[i];
+  int n = k->build(g, in, out);
+  for (int i = 0; i < n; i++) /* without by-products */
+    if (!out[i]->node->op->saved || out[i]->out < out[i]->node->op->saved) out[kept++] = out[i];
+  wok__expand_all(out, kept, apart);
+  for (int i = 0; i < kept; i++) add_ways(&w, out[i], apart[i]);
+  wok_val *s[2] = {scalar_of(g, out, kept, 100), scalar_of(g, apart, kept, 100)};
+  for (int order = 1; order < 3 && s[0]; order++) {
+    wok_val *d[2][MAX];
+    for (int i = 0; i < 2; i++) {
+      wok_grad(s[i], at, nx, d[i]);
+      s[i] = scalar_of(g, d[i], nx, 200);
+    }
+    for (int i = 0; i < nx; i++) add_ways(&w, d[0][i], d[1][i]);
+  }
+  if (wok_graph_status(g)) fail_with("fused against expanded", wok_graph_message(g));
+  for (int i = 0; i < w.n; i++) {
+    results one[3];
+    for (int v = 0; v < 3; v++) one[v] = run_values(context(), &w.v[v][i], 1, x, in, true);
+    close_to(&one[1], &one[0], 1e-12, "expanded after differentiation against fused");
+    close_to(&one[2], &one[0], 1e-12, "expanded before differentiation against fused");
+    for (int v = 0; v < 3; v++) drop_results(&one[v]);
+  }
+  wok_graph_free(g);
+}
+
 /* A gradient does not pass through memory: it is refused by name. */
 static void test_refused(const wok__op *op, const wok__op_case *k, inputs *x) {
   cast_to(x, WOK_F64);
@@ -486,6 +537,7 @@ static void test_op(void **state) {
     if (op->flags & WOK__OP_EFFECT) test_refused(op, k, &x);
     else
       for (int order = 0; order < 2; order++) test_derivative(k, &x, order);
+    test_expanded(op, k, &x);
     drop(&x);
   }
 }
