@@ -200,7 +200,8 @@ WOK_API wok_val *wok_gated(wok_val *gate, wok_val *up, wok_act a); /* act(gate) 
 /* Inverted dropout: keeps with probability 1-p, scaled by 1/(1-p); stream as for wok_random_*. p = 0 returns x. */
 WOK_API wok_val *wok_dropout(wok_val *x, double p, uint32_t stream);
 /* x [T, H, D]; pos f32 or i32 [T]; freq [rotary/2] of x's dtype (theta_i as data). The first `rotary` = 2*len(freq) of D are rotated;
-   interleaved: pairs (2i, 2i+1), otherwise (i, i + rotary/2). Angles are formed in double (spec 02 1.6). */
+   interleaved: pairs (2i, 2i+1), otherwise (i, i + rotary/2). Angles are formed in double (spec 02 1.6). All three have
+   gradients (i32 positions none). */
 WOK_API wok_val *wok_rope(wok_val *x, wok_val *pos, wok_val *freq, bool interleaved);
 /* Buckets of the distance pos_k - pos_q. T5 (arXiv 1910.10683): exact near by, then logarithmic up to max_distance, all beyond
    in the last; half of them for keys behind the query. T5_CAUSAL: all of them for keys before it, those behind it in the first.

@@ -6,6 +6,7 @@
  * scores are replaced by a constant, its exponentials by zeros, and its sum by one. */
 #include <math.h>
 #include "ops/attention.h"
+#include "ops/primitive.h"
 
 enum { BLOCK_ROWS = 128, OPERANDS = 7, BWD_OPERANDS = 10 }; /* without a bias's */
 static const double WHOLE_UP_TO = 0x1p26; /* elements of [H, Tq, Tk] */
@@ -132,11 +133,6 @@ static bool infer_mask(wok__node *n) {
     if (!wok__fused_want(n, i, names[i], WOK_I32, n->in[0]->shape)) return false;
   wok__out(n, 0, t, WOK_SHAPE(attr->heads, n->in[0]->shape.dim[0], attr->keys));
   return true;
-}
-
-static void mask_vjp(wok_graph *g, wok__node *n, wok_val *const *ct, const bool *need, wok_val **dx) {
-  (void)g, (void)ct, (void)need;
-  for (int i = 0; i < n->nin; i++) dx[i] = NULL; /* integers */
 }
 
 /* Both count every pair, though the intervals may hide most: they are data. */
@@ -432,6 +428,6 @@ const wok__op wok__op_attention_bwd = {
 const wok__op wok__op_attention_mask = {
     .id = WOK__OP_attention_mask, .name = "attention_mask", .min_in = 4, .max_in = 4, .nout = 1,
     .attr_size = sizeof(wok__attr_attention_mask), .flags = WOK__OP_RANDOM | WOK__OP_CHEAP,
-    .infer = infer_mask, .vjp = mask_vjp, .cases = mask_cases, .ncases = WOK__COUNT(mask_cases),
+    .infer = infer_mask, .vjp = wok__vjp_none, .cases = mask_cases, .ncases = WOK__COUNT(mask_cases),
     .doc = "the factors 0 or 1/(1-p) of attention's dropout (for its expansion)",
 };

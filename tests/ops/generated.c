@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include "graph/graph.h"
 #include "kernels/kernel.h"
+#include "ops/primitive.h"
 
 enum { MAX = 8, OUTS = 8 };
 
@@ -305,7 +306,8 @@ static wok__node *last_of(wok_graph *g, wok_val *const *out, int n, wok__opid id
 }
 
 /* ---- derivatives, in f64 ---- */
-/* weighted sum of all floating-point outputs: a scalar whose gradient is not special */
+/* weighted sum of v + 0.3 v^2 of all floating-point outputs: a scalar whose gradient is not special, and has a gradient even where
+   the operator is linear */
 static wok_val *scalar_of(wok_graph *g, wok_val *const *v, int n, uint64_t seed) {
   wok_val *s = NULL;
   for (int i = 0; i < n; i++) {
@@ -315,7 +317,8 @@ static wok_val *scalar_of(wok_graph *g, wok_val *const *v, int n, uint64_t seed)
     wok__rng r;
     wok__rng_init(&r, seed + (uint64_t)i, 9);
     for (int64_t k = 0; k < count; k++) w[k] = wok__rng_uniform(&r) - 0.3;
-    wok_val *t = wok_sum(wok_mul(v[i], wok_const(g, WOK_F64, v[i]->shape, w)));
+    wok_val *bent = wok_mul(v[i], wok_offset(wok_scale(v[i], 0.3), 1));
+    wok_val *t = wok_sum(wok_mul(bent, wok_const(g, WOK_F64, v[i]->shape, w)));
     free(w);
     s = s ? wok_add(s, t) : t;
   }
@@ -357,13 +360,15 @@ static double value_of(wok_plan *p, const wok_run_opts *o) {
   return *(const double *)wok_plan_data(p, 0);
 }
 
-static void test_derivative(const wok__op_case *k, inputs *x, int order) {
+/* Returns how many derivatives that are not zero were compared. */
+static int64_t test_derivative(const wok__op_case *k, inputs *x, int order) {
   cast_to(x, WOK_F64);
   derived d;
   wok_run_opts ro = {.seed = 5, .tick = 3};
+  int64_t compared = 0;
   if (!derive(&d, k, x, order)) {
     wok_graph_free(d.g);
-    return;
+    return 0;
   }
   results grad = run_values(context(), d.dx, d.nx, x, d.in, true);
   wok_plan *p;
@@ -382,6 +387,7 @@ static void test_derivative(const wok__op_case *k, inputs *x, int order) {
       }
       v[e] = keep;
       double numeric = (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * h), came = at(&grad, i, e);
+      compared += came != 0;
       /* 1e-6 of the largest magnitude of the result; where all of it is tiny, of the gradient as a whole */
       double bound = 1e-6 * fmax(big, fmax(1e-3 * scale, 1e-5));
       /* and what rounding the four values does to the quotient */
@@ -396,6 +402,7 @@ static void test_derivative(const wok__op_case *k, inputs *x, int order) {
   wok_plan_free(p);
   drop_results(&grad);
   wok_graph_free(d.g);
+  return compared;
 }
 
 /* ---- fused against fully expanded: values, gradients, gradients of gradients, in f64. Both ways
@@ -519,6 +526,7 @@ static void test_op(void **state) {
   assert_non_null(op->doc);
   if (op->id == WOK__OP_input) return; /* every case of every operator stands on inputs */
   if (!op->ncases) fail_with(op->name, "the entry has no cases");
+  int64_t compared[2] = {0, 0};
   for (int64_t i = 0; i < op->ncases; i++) {
     const wok__op_case *k = &op->cases[i];
     char label[320];
@@ -536,10 +544,13 @@ static void test_op(void **state) {
     }
     if (op->flags & WOK__OP_EFFECT) test_refused(op, k, &x);
     else
-      for (int order = 0; order < 2; order++) test_derivative(k, &x, order);
+      for (int order = 0; order < 2; order++) compared[order] += test_derivative(k, &x, order);
     test_expanded(op, k, &x);
     drop(&x);
   }
+  /* an operator with derivatives has cases that show them, of both orders */
+  bool none = op->flags & WOK__OP_EFFECT || op->vjp == wok__vjp_none || (!op->vjp && !op->expand);
+  if (!none && (!compared[0] || !compared[1])) fail_with(op->name, "no case has a derivative that is not zero");
 }
 
 int main(int argc, char **argv) {
