@@ -57,7 +57,7 @@ static inline const wok__kernel *find_row(int isa, wok__opid op) { return find_r
 typedef struct call {
   wok__opid op;
   int nin, nout;
-  wok__arr in[10], out[4];
+  wok__arr in[16], out[6];
   const void *attr;
   uint32_t accumulate, unused;
   uint64_t seed, tick;
@@ -80,7 +80,7 @@ static bool run_call(const call *c, int isa, int threads) {
     if (c->out[i].dtype == WOK_BF16) type = WOK_BF16;
   const wok__kernel *row = find_row_of(isa, c->op, type);
   assert_non_null(row);
-  wok__arr in[10], out[4];
+  wok__arr in[16], out[6];
   for (int i = 0; i < c->nin; i++) in[i] = c->in[i], in[i].data = NULL;
   for (int i = 0; i < c->nout; i++) out[i] = c->out[i], out[i].data = NULL;
   wok__kdesc d = {.op = c->op, .nin = c->nin, .nout = c->nout, .in = in, .out = out, .attr = c->attr};
