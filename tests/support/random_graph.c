@@ -42,6 +42,9 @@ static wok_val *constant(gen *k, wok_shape s) {
 }
 
 static wok_val *leaf(gen *k, wok_shape s) {
+  int64_t n = wok__shape_count(&s);
+  if (n <= RANDOM_GRAPH_STATE && below(k, 5) == 0) /* often from a range that an effect will overwrite */
+    return wok_load(k->g, k->state, below(k, (int)(RANDOM_GRAPH_STATE - n) + 1), s);
   if (k->ninputs < RANDOM_GRAPH_INPUTS && below(k, 3) == 0) {
     int i = k->ninputs++;
     k->data[i] = numbers(k, wok__shape_count(&s));
@@ -138,6 +141,11 @@ static wok_val *partner(gen *k, const wok_val *x) {
   }
   return of_shape(k, s);
 }
+/* Numbers of one's own in between: what is equal but for rounding would compare as it happens to be rounded. */
+static wok_val *less(gen *k, wok_val *x, wok_val *y) {
+  y = wok_add(y, constant(k, y->shape));
+  return remember(k, coin(k) ? wok_less(x, y) : wok_less_equal(x, y));
+}
 #define TWO(name, expr)                                                                                      \
   static wok_val *make_##name(gen *k) {                                                                      \
     wok_val *x = any(k), *y = partner(k, x);                                                                 \
@@ -146,10 +154,12 @@ static wok_val *partner(gen *k, const wok_val *x) {
 #define PAIRS(X)                                                                                             \
   X(add, wok_add(x, y)) X(sub, wok_sub(y, x)) X(mul, wok_mul(x, y)) X(div, wok_div(x, positive(y)))          \
   X(maximum, wok_maximum(x, y)) X(minimum, wok_minimum(y, x))                                                \
-  X(select, wok_select(remember(k, coin(k) ? wok_less(x, y) : wok_less_equal(y, x)), y, of_shape(k, x->shape))) \
-  X(equal, wok_mul(wok_cast(remember(k, wok_equal(x, y)), k->o.real), x))                                    \
-  X(mask, wok_mul(wok_cast(remember(k, wok_less(y, x)), k->o.real), of_shape(k, x->shape)))
+  X(select, wok_select(less(k, x, y), y, x)) X(mask, wok_mul(wok_cast(less(k, y, x), k->o.real), x))
 PAIRS(TWO)
+static wok_val *make_equal(gen *k) {
+  wok_val *x = any(k), *a = integers(k, x->shape, 0, 3), *b = integers(k, x->shape, 0, 3);
+  return wok_mul(wok_cast(remember(k, wok_equal(a, b)), k->o.real), x);
+}
 
 /* ---- shapes ---- */
 static wok_val *make_reshape(gen *k) {
@@ -448,7 +458,7 @@ static wok_val *make_jvp(gen *k) {
   X(reshape) X(permute) X(broadcast) X(sum_to) X(slice) X(slices) X(pad) X(concat) X(sum_axis) X(max_axis)   \
   X(logsumexp) X(cumsum) X(gather) X(scatter) X(take) X(put) X(sort) X(top_k) X(matmul) X(matmul) X(linear)  \
   X(linear) X(solve) X(conv2d) X(conv2d_transpose) X(pool) X(resize) X(group_norm) X(rope) X(attention)      \
-  X(xent) X(gated) X(recompute) X(custom) X(grad) X(jvp)
+  X(xent) X(equal) X(gated) X(recompute) X(custom) X(grad) X(jvp)
 static const struct maker { const char *name; wok_val *(*make)(gen *k); } makers[] = {
 #define MAKER(name) {#name, make_##name},
 #define MAKER2(name, expr) MAKER(name)
@@ -557,6 +567,10 @@ bool random_graph_build(random_graph *k, wok_ctx *c, const random_graph_opts *o)
   if (wok_graph_new(c, &k->g)) return wrong(k, "graph", wok_errmsg(c));
   k->it = (interpreter){.c = c, .g = k->g, .run = {.seed = 5, .tick = 3}, .bound = k->bound};
   wok__rng_init(&k->r, o->seed, 1);
+  k->memory = numbers(k, RANDOM_GRAPH_STATE);
+  k->work = malloc((size_t)(RANDOM_GRAPH_STATE * wok_dtype_size(o->real)));
+  if (wok_buffer_new(c, &k->state, "state", o->real, RANDOM_GRAPH_STATE, k->work)) return wrong(k, "state", wok_errmsg(c));
+  random_graph_reset(k);
   static const wok_shape shapes[] = {{2, {3, 4}}, {2, {4, 5}}, {3, {3, 2, 4}}, {4, {2, 2, 3, 4}}, {1, {4}}, {0, {0}}};
   for (int i = 0; i < 4; i++) {
     wok_shape s = shapes[below(k, (int)WOK__COUNT(shapes))];
@@ -582,7 +596,33 @@ bool random_graph_build(random_graph *k, wok_ctx *c, const random_graph_opts *o)
   return true;
 }
 
+void random_graph_reset(random_graph *k) { memcpy(k->work, k->memory, (size_t)(RANDOM_GRAPH_STATE * wok_dtype_size(k->o.real))); }
+
+int random_graph_effects(random_graph *k, wok_val *const *v, int n, wok_val **effects) {
+  int made = 0;
+  wok__rng_init(&k->r, k->o.seed, 40);
+  for (int i = 0; i < n; i++) {
+    int64_t count = count_of(v[i]);
+    if (count > RANDOM_GRAPH_STATE / 4 || below(k, 3) == 0) continue;
+    int64_t at = below(k, (int)(RANDOM_GRAPH_STATE - count) + 1);
+    int rows = 2 + below(k, 3), kind = below(k, 3);
+    if (kind == 0) effects[made++] = wok_store(k->state, at, v[i]);
+    else if (kind == 1) effects[made++] = wok_accumulate(k->state, at, v[i]);
+    else if (v[i]->shape.ndim && count) {
+      wok_shape s = v[i]->shape;
+      s.dim[0] = rows;
+      if (wok__shape_count(&s) > RANDOM_GRAPH_STATE) continue;
+      at = below(k, (int)(RANDOM_GRAPH_STATE - wok__shape_count(&s)) + 1);
+      effects[made++] = wok_store_rows(k->state, at, s, integers(k, WOK_SHAPE(v[i]->shape.dim[0]), -1, rows + 1), v[i]);
+    }
+  }
+  return made;
+}
+
 void random_graph_free(random_graph *k) {
+  wok_buffer_free(k->state);
+  free(k->memory);
+  free(k->work);
   interpreter_free(&k->it);
   wok_graph_free(k->g);
   for (int i = 0; i < k->ninputs; i++) free(k->data[i]);

@@ -5,7 +5,7 @@
 #include "interpreter.h"
 
 enum { RANDOM_GRAPH_STEPS = 200, RANDOM_GRAPH_INPUTS = 12 };
-enum { RANDOM_GRAPH_VALUES = 3 * RANDOM_GRAPH_STEPS };
+enum { RANDOM_GRAPH_VALUES = 3 * RANDOM_GRAPH_STEPS, RANDOM_GRAPH_STATE = 160 };
 
 typedef struct random_graph_opts {
   uint64_t seed;
@@ -28,6 +28,8 @@ typedef struct random_graph {
   void *data[RANDOM_GRAPH_INPUTS]; /* of the inputs */
   const void *bound[RANDOM_GRAPH_INPUTS]; /* the same, as the interpreter takes it */
   int ninputs;
+  wok_buffer *state;       /* RANDOM_GRAPH_STATE numbers that values load and effects change */
+  void *memory, *work;     /* what they are when a run begins; where the buffer is */
   int step;
   bool bad;                /* a wild call has given poison */
   char log[24 * RANDOM_GRAPH_STEPS]; /* the operators, in order */
@@ -41,5 +43,8 @@ bool random_graph_build(random_graph *r, wok_ctx *c, const random_graph_opts *o)
 void random_graph_free(random_graph *r);
 /* A scalar of some of the values, not special in any of them; `salt` makes another one. */
 wok_val *random_graph_scalar(random_graph *r, wok_val *const *v, int n, uint32_t salt);
+/* Effects on the state with some of the values; their ranges overlap each other's and what is loaded. Returns how many, at most n. */
+int random_graph_effects(random_graph *r, wok_val *const *v, int n, wok_val **effects);
+void random_graph_reset(random_graph *r); /* the state as a run must find it */
 double random_graph_at(wok_dtype t, const void *p, int64_t i); /* a number as double */
 #endif
