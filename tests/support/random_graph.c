@@ -102,7 +102,7 @@ static wok_val *with_axes(gen *k, int least, int most) {
 /* One whose last axis has at least two elements: statistics of one element are kinks. */
 static wok_val *with_rows(gen *k, int least, int most) {
   wok_val *v = with_axes(k, least, most);
-  return v->shape.dim[v->shape.ndim - 1] > 1 ? v : of_shape(k, least > 2 ? WOK_SHAPE(2, 2, 3) : WOK_SHAPE(3, 4));
+  return v->shape.dim[v->shape.ndim - 1] > 1 ? v : of_shape(k, most == 1 ? WOK_SHAPE(4) : WOK_SHAPE(3, 4));
 }
 static int axis_of(gen *k, const wok_val *v) {
   int a = below(k, v->shape.ndim);
@@ -398,6 +398,20 @@ static wok_val *make_xent(gen *k) {
   return wok_xent(x, integers(k, WOK_SHAPE(x->shape.dim[0]), -1, (int)x->shape.dim[1]));
 }
 
+/* One value as two inputs, the last that anyone reads of it: working in its memory would change what is still read. */
+static wok_val *make_same(gen *k) {
+  wok_val *x = with_rows(k, 1, 1), *h = wok_tanh(x), *y, *dx;
+  switch (below(k, 4)) {
+  case 0: return wok_layer_norm(h, h, h, 0.1);
+  case 1: return wok_rms_norm(h, h, 0.1);
+  case 2: return wok_gated(h, h, WOK_ACT_SILU);
+  default:
+    y = coin(k) ? wok_softmax(x) : wok_log_softmax(x);
+    wok_vjp(&y, &y, 1, &x, 1, &dx);
+    return dx;
+  }
+}
+
 /* ---- blocks, own operators, gradients within ---- */
 static wok_val *block(wok_graph *g, wok_val *const *x, int n, void *ud) {
   (void)g;
@@ -458,7 +472,7 @@ static wok_val *make_jvp(gen *k) {
   X(reshape) X(permute) X(broadcast) X(sum_to) X(slice) X(slices) X(pad) X(concat) X(sum_axis) X(max_axis)   \
   X(logsumexp) X(cumsum) X(gather) X(scatter) X(take) X(put) X(sort) X(top_k) X(matmul) X(matmul) X(linear)  \
   X(linear) X(solve) X(conv2d) X(conv2d_transpose) X(pool) X(resize) X(group_norm) X(rope) X(attention)      \
-  X(xent) X(equal) X(gated) X(recompute) X(custom) X(grad) X(jvp)
+  X(xent) X(same) X(equal) X(gated) X(recompute) X(custom) X(grad) X(jvp)
 static const struct maker { const char *name; wok_val *(*make)(gen *k); } makers[] = {
 #define MAKER(name) {#name, make_##name},
 #define MAKER2(name, expr) MAKER(name)
@@ -602,18 +616,26 @@ int random_graph_effects(random_graph *k, wok_val *const *v, int n, wok_val **ef
   int made = 0;
   wok__rng_init(&k->r, k->o.seed, 40);
   for (int i = 0; i < n; i++) {
-    int64_t count = count_of(v[i]);
+    wok_val *x = v[i];
+    int64_t count = count_of(x);
+    int made_for_it = below(k, 4);
     if (count > RANDOM_GRAPH_STATE / 4 || below(k, 3) == 0) continue;
+    /* a value that nobody else reads: its kernel may write or add to the state itself */
+    if (made_for_it == 0) x = wok_tanh(x);
+    if (made_for_it == 1 && x->shape.ndim) x = wok_sum_axis(x, 0, true);
+    if (made_for_it == 2 && x->shape.ndim) x = wok_linear(x, constant(k, WOK_SHAPE(3, x->shape.dim[x->shape.ndim - 1])), NULL);
+    count = count_of(x);
+    if (count > RANDOM_GRAPH_STATE) continue;
     int64_t at = below(k, (int)(RANDOM_GRAPH_STATE - count) + 1);
-    int rows = 2 + below(k, 3), kind = below(k, 3);
-    if (kind == 0) effects[made++] = wok_store(k->state, at, v[i]);
-    else if (kind == 1) effects[made++] = wok_accumulate(k->state, at, v[i]);
-    else if (v[i]->shape.ndim && count) {
-      wok_shape s = v[i]->shape;
+    int rows = 2 + below(k, 3), kind = below(k, 5);
+    if (kind < 2) effects[made++] = wok_store(k->state, at, x);
+    else if (kind < 4) effects[made++] = wok_accumulate(k->state, at, x);
+    else if (x->shape.ndim && count) {
+      wok_shape s = x->shape;
       s.dim[0] = rows;
       if (wok__shape_count(&s) > RANDOM_GRAPH_STATE) continue;
       at = below(k, (int)(RANDOM_GRAPH_STATE - wok__shape_count(&s)) + 1);
-      effects[made++] = wok_store_rows(k->state, at, s, integers(k, WOK_SHAPE(v[i]->shape.dim[0]), -1, rows + 1), v[i]);
+      effects[made++] = wok_store_rows(k->state, at, s, integers(k, WOK_SHAPE(x->shape.dim[0]), -1, rows + 1), x);
     }
   }
   return made;
