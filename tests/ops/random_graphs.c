@@ -49,11 +49,11 @@ static double largest(wok_dtype t, const void *p, int64_t n) {
   return m;
 }
 
-/* |came - expected| <= bound * largest |expected|, which counts as at least 0.01: values are about 1, and what is smaller may be
+/* |came - expected| <= bound * largest |expected|, which counts as at least 0.1: values are about 1, and what is smaller may be
    what is left of such. bound 0: equal. */
 static void compare(verdict *t, const char *what, const wok_val *v, const void *expected, const void *came, double bound) {
   int64_t n = wok__shape_count(&v->shape);
-  double scale = fmax(largest(v->dtype, expected, n), 1e-2);
+  double scale = fmax(largest(v->dtype, expected, n), 0.1);
   if (!wok__is_float(v->dtype)) bound = 0;
   for (int64_t i = 0; i < n; i++) {
     double a = random_graph_at(v->dtype, expected, i), b = random_graph_at(v->dtype, came, i);
