@@ -19,7 +19,7 @@ enum { GRAPHS = 300 };
 #else
 enum { GRAPHS = 4000 };
 #endif
-enum { MOST = 2 * (8 + 1 + 2 * 6) };
+enum { MOST = 2 * (8 + 1 + 2 * 6) + RANDOM_GRAPH_APART };
 
 static wok_ctx *ctx;
 static int set_up(void **state) {

@@ -401,7 +401,12 @@ static wok_val *make_xent(gen *k) {
 /* One value as two inputs, the last that anyone reads of it: working in its memory would change what is still read. */
 static wok_val *make_same(gen *k) {
   wok_val *x = with_rows(k, 1, 1), *h = wok_tanh(x), *y, *dx;
-  switch (below(k, 4)) {
+  switch (below(k, 5)) {
+  case 3: /* one of its rows */
+    x = with_rows(k, 2, 2);
+    h = wok_tanh(x);
+    y = wok_reshape(wok_slice(h, 0, 0, 1), WOK_SHAPE(x->shape.dim[1]));
+    return coin(k) ? wok_rms_norm(h, y, 0.1) : wok_layer_norm(h, y, y, 0.1);
   case 0: return wok_layer_norm(h, h, h, 0.1);
   case 1: return wok_rms_norm(h, h, 0.1);
   case 2: return wok_gated(h, h, WOK_ACT_SILU);
@@ -606,37 +611,44 @@ bool random_graph_build(random_graph *k, wok_ctx *c, const random_graph_opts *o)
     bool ok = keep(k, m->make(k), m->name);
     wok_scope_leave(k->g);
     if (!ok) return false;
+    if (below(k, 8) == 0 && k->napart < RANDOM_GRAPH_APART) k->apart[k->napart++] = apart(k, any(k));
   }
   return true;
 }
 
 void random_graph_reset(random_graph *k) { memcpy(k->work, k->memory, (size_t)(RANDOM_GRAPH_STATE * wok_dtype_size(k->o.real))); }
 
+/* A value that nobody else will read: its kernel may write or add to the state itself. */
+static wok_val *apart(gen *k, wok_val *x) {
+  int kind = below(k, 3);
+  if (kind == 0 && x->shape.ndim) return wok_sum_axis(x, 0, true);
+  if (kind == 1 && x->shape.ndim) return wok_linear(x, constant(k, WOK_SHAPE(3, x->shape.dim[x->shape.ndim - 1])), NULL);
+  return wok_tanh(x);
+}
+
+static wok_val *effect_of(gen *k, wok_val *x) {
+  int64_t count = count_of(x);
+  int rows = 2 + below(k, 3), kind = below(k, 5);
+  if (count > RANDOM_GRAPH_STATE / 2 || count == 0) return NULL;
+  int64_t at = below(k, (int)(RANDOM_GRAPH_STATE - count) + 1);
+  if (kind < 2) return wok_store(k->state, at, x);
+  if (kind < 4 || !x->shape.ndim) return wok_accumulate(k->state, at, x);
+  wok_shape s = x->shape;
+  s.dim[0] = rows;
+  count = wok__shape_count(&s);
+  if (count > RANDOM_GRAPH_STATE) return NULL;
+  at = below(k, (int)(RANDOM_GRAPH_STATE - count) + 1);
+  return wok_store_rows(k->state, at, s, integers(k, WOK_SHAPE(x->shape.dim[0]), -1, rows + 1), x);
+}
+
 int random_graph_effects(random_graph *k, wok_val *const *v, int n, wok_val **effects) {
   int made = 0;
   wok__rng_init(&k->r, k->o.seed, 40);
-  for (int i = 0; i < n; i++) {
-    wok_val *x = v[i];
-    int64_t count = count_of(x);
-    int made_for_it = below(k, 4);
-    if (count > RANDOM_GRAPH_STATE / 4 || below(k, 3) == 0) continue;
-    /* a value that nobody else reads: its kernel may write or add to the state itself */
-    if (made_for_it == 0) x = wok_tanh(x);
-    if (made_for_it == 1 && x->shape.ndim) x = wok_sum_axis(x, 0, true);
-    if (made_for_it == 2 && x->shape.ndim) x = wok_linear(x, constant(k, WOK_SHAPE(3, x->shape.dim[x->shape.ndim - 1])), NULL);
-    count = count_of(x);
-    if (count > RANDOM_GRAPH_STATE) continue;
-    int64_t at = below(k, (int)(RANDOM_GRAPH_STATE - count) + 1);
-    int rows = 2 + below(k, 3), kind = below(k, 5);
-    if (kind < 2) effects[made++] = wok_store(k->state, at, x);
-    else if (kind < 4) effects[made++] = wok_accumulate(k->state, at, x);
-    else if (x->shape.ndim && count) {
-      wok_shape s = x->shape;
-      s.dim[0] = rows;
-      if (wok__shape_count(&s) > RANDOM_GRAPH_STATE) continue;
-      at = below(k, (int)(RANDOM_GRAPH_STATE - wok__shape_count(&s)) + 1);
-      effects[made++] = wok_store_rows(k->state, at, s, integers(k, WOK_SHAPE(x->shape.dim[0]), -1, rows + 1), x);
-    }
+  for (int i = 0; i < n + k->napart; i++) {
+    if (i < n && below(k, 3) == 0) continue;
+    wok_val *x = i >= n ? k->apart[i - n] : coin(k) ? v[i] : apart(k, v[i]);
+    wok_val *e = effect_of(k, x);
+    if (e) effects[made++] = e;
   }
   return made;
 }

@@ -5,7 +5,7 @@
 #include "interpreter.h"
 
 enum { RANDOM_GRAPH_STEPS = 200, RANDOM_GRAPH_INPUTS = 12 };
-enum { RANDOM_GRAPH_VALUES = 3 * RANDOM_GRAPH_STEPS, RANDOM_GRAPH_STATE = 160 };
+enum { RANDOM_GRAPH_VALUES = 3 * RANDOM_GRAPH_STEPS, RANDOM_GRAPH_STATE = 160, RANDOM_GRAPH_APART = 8 };
 
 typedef struct random_graph_opts {
   uint64_t seed;
@@ -22,6 +22,8 @@ typedef struct random_graph {
   wok__rng r;              /* of the present step */
   wok_val *v[RANDOM_GRAPH_VALUES]; /* floating-point values to draw from */
   int n;
+  wok_val *apart[RANDOM_GRAPH_APART]; /* made here and there, for effects alone */
+  int napart;
   wok_val *other[64];      /* integers and truths, for wild calls */
   int nother;
   wok_val *inputs[RANDOM_GRAPH_INPUTS];
@@ -43,7 +45,8 @@ bool random_graph_build(random_graph *r, wok_ctx *c, const random_graph_opts *o)
 void random_graph_free(random_graph *r);
 /* A scalar of some of the values, not special in any of them; `salt` makes another one. */
 wok_val *random_graph_scalar(random_graph *r, wok_val *const *v, int n, uint32_t salt);
-/* Effects on the state with some of the values; their ranges overlap each other's and what is loaded. Returns how many, at most n. */
+/* Effects on the state with some of the values and with those set apart; their ranges overlap each other's and what is loaded.
+   Returns how many, at most n + RANDOM_GRAPH_APART. */
 int random_graph_effects(random_graph *r, wok_val *const *v, int n, wok_val **effects);
 void random_graph_reset(random_graph *r); /* the state as a run must find it */
 double random_graph_at(wok_dtype t, const void *p, int64_t i); /* a number as double */
