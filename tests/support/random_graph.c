@@ -581,6 +581,14 @@ static bool step_wild(gen *k) {
   return interpreter_go(&k->it) || wrong(k, "wild", k->it.error);
 }
 
+/* A value that nobody else will read: its kernel may write or add to the state itself. */
+static wok_val *apart(gen *k, wok_val *x) {
+  int kind = below(k, 3);
+  if (kind == 0 && x->shape.ndim) return wok_sum_axis(x, 0, true);
+  if (kind == 1 && x->shape.ndim) return wok_linear(x, constant(k, WOK_SHAPE(3, x->shape.dim[x->shape.ndim - 1])), NULL);
+  return wok_tanh(x);
+}
+
 bool random_graph_build(random_graph *k, wok_ctx *c, const random_graph_opts *o) {
   *k = (random_graph){.o = *o, .c = c};
   if (wok_graph_new(c, &k->g)) return wrong(k, "graph", wok_errmsg(c));
@@ -617,14 +625,6 @@ bool random_graph_build(random_graph *k, wok_ctx *c, const random_graph_opts *o)
 }
 
 void random_graph_reset(random_graph *k) { memcpy(k->work, k->memory, (size_t)(RANDOM_GRAPH_STATE * wok_dtype_size(k->o.real))); }
-
-/* A value that nobody else will read: its kernel may write or add to the state itself. */
-static wok_val *apart(gen *k, wok_val *x) {
-  int kind = below(k, 3);
-  if (kind == 0 && x->shape.ndim) return wok_sum_axis(x, 0, true);
-  if (kind == 1 && x->shape.ndim) return wok_linear(x, constant(k, WOK_SHAPE(3, x->shape.dim[x->shape.ndim - 1])), NULL);
-  return wok_tanh(x);
-}
 
 static wok_val *effect_of(gen *k, wok_val *x) {
   int64_t count = count_of(x);
