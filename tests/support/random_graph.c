@@ -141,9 +141,10 @@ static wok_val *partner(gen *k, const wok_val *x) {
   }
   return of_shape(k, s);
 }
-/* Numbers of one's own in between: what is equal but for rounding would compare as it happens to be rounded. */
+/* With numbers of its own: what is equal to another value but for rounding would compare as it happens to be rounded. */
+static wok_val *apart_from(gen *k, wok_val *y) { return wok_add(y, constant(k, y->shape)); }
 static wok_val *less(gen *k, wok_val *x, wok_val *y) {
-  y = wok_add(y, constant(k, y->shape));
+  y = apart_from(k, y);
   return remember(k, coin(k) ? wok_less(x, y) : wok_less_equal(x, y));
 }
 #define TWO(name, expr)                                                                                      \
@@ -153,7 +154,8 @@ static wok_val *less(gen *k, wok_val *x, wok_val *y) {
   }
 #define PAIRS(X)                                                                                             \
   X(add, wok_add(x, y)) X(sub, wok_sub(y, x)) X(mul, wok_mul(x, y)) X(div, wok_div(x, positive(y)))          \
-  X(maximum, wok_maximum(x, y)) X(minimum, wok_minimum(y, x))                                                \
+  X(maximum, wok_maximum(x, apart_from(k, y))) \
+  X(minimum, wok_minimum(apart_from(k, y), x))                                                               \
   X(select, wok_select(less(k, x, y), y, x)) X(mask, wok_mul(wok_cast(less(k, y, x), k->o.real), x))
 PAIRS(TWO)
 static wok_val *make_equal(gen *k) {
@@ -430,7 +432,8 @@ static wok_val *make_recompute(gen *k) {
   return wok_recompute(k->g, block, in, 2, NULL);
 }
 
-static bool own_infer(void *ud, int n, const wok_dtype *types, const wok_shape *shapes, wok_dtype *type, wok_shape *shape, char *why) {
+static bool own_infer(void *ud, int n, const wok_dtype *types, const wok_shape *shapes, wok_dtype *type,
+                      wok_shape *shape, char *why) {
   (void)ud;
   (void)n;
   (void)why;
@@ -505,7 +508,8 @@ typedef struct wild { wok_val *a, *b, *c, *i; int n, m; bool p, q; wok_shape s; 
   X(wok_rope(w->a, w->i, w->b, w->p)) X(wok_attention(w->a, w->b, w->c, w->i, w->i, NULL)) X(wok_xent(w->a, w->i)) \
   X(wok_xent(wok_linear(w->a, w->b, NULL), w->i)) X(wok_straight_through(w->a, w->b)) X(wok_grad1(w->a, w->b)) \
   X(wok_grad1(wok_sum(w->a), w->i)) X(wok_logsumexp(w->a, w->n, w->p)) X(wok_cast(w->a, (wok_dtype)w->m))    \
-  X(wok_random_uniform(w->a->g, WOK_I32, w->s, 0)) X(wok_full(w->a->g, WOK_I32, w->s, 0.5)) X(wok_iota(w->a->g, WOK_F64, w->s, w->n)) \
+  X(wok_random_uniform(w->a->g, WOK_I32, w->s, 0)) X(wok_full(w->a->g, WOK_I32, w->s, 0.5))                  \
+  X(wok_iota(w->a->g, WOK_F64, w->s, w->n))                                                                  \
   X(wok_recompute(w->a->g, block, (wok_val *[]){w->a, w->b}, 2, NULL))                                       \
   X(wok_custom(w->a->g, &(wok_custom_op){.name = "own", .infer = own_infer, .run = own_run}, (wok_val *[]){w->a, w->i}, 2))
 #define WILD_CASE(expr) case __COUNTER__ - FIRST_WILD: return expr;
@@ -572,7 +576,8 @@ static bool step_wild(gen *k) {
   wok_val *v = go_wild(k);
   note(k, "wild");
   if (!v) return wrong(k, "wild", "a builder gave NULL");
-  if ((wok_graph_status(k->g) != WOK_OK) != (wok_graph_message(k->g)[0] != 0)) return wrong(k, "wild", "a status without a message, or the other way round");
+  if ((wok_graph_status(k->g) != WOK_OK) != (wok_graph_message(k->g)[0] != 0))
+    return wrong(k, "wild", "a status without a message, or the other way round");
   if (wok_is_poison(v)) {
     k->bad = true;
     return wok_graph_status(k->g) || wrong(k, "wild", "poison without a message");
