@@ -34,7 +34,7 @@ static int tear_down(void **state) {
 }
 
 /* ---- what is compared ---- */
-typedef struct verdict { bool failed, refused, infinite; int64_t nodes; double worst; char text[640]; } verdict;
+typedef struct verdict { bool failed, refused, limited, infinite; int64_t nodes; double worst; char text[640]; } verdict;
 
 static void fault(verdict *t, const char *fmt, ...) {
   va_list ap;
@@ -96,6 +96,36 @@ static void run_plan(verdict *t, random_graph *r, wok_val *const *v, int n, bool
   wok_plan_free(p);
 }
 
+static wok_plan *compiled(verdict *t, random_graph *r, wok_val *const *v, int n, int64_t limit) {
+  wok_plan *p;
+  wok_status s = wok_compile(ctx, &p, v, n, &(wok_plan_opts){.name = "limited", .mem_limit = limit});
+  if (s && !(limit && s == WOK_LIMIT)) fault(t, "compile under a limit: %s", wok_errmsg(ctx));
+  for (int i = 0; i < r->ninputs && !s; i++)
+    if (wok_plan_bind(p, r->inputs[i], r->data[i])) fault(t, "bind: %s", wok_errmsg(ctx));
+  return s ? NULL : p;
+}
+
+/* With less memory values are computed again instead of kept: the same bits. */
+static void run_limited(verdict *t, random_graph *r, wok_val *const *v, int n) {
+  wok_plan *whole = compiled(t, r, v, n, 0), *less = whole ? compiled(t, r, v, n, wok_plan_bytes(whole) - 1) : NULL;
+  void *state = malloc((size_t)(RANDOM_GRAPH_STATE * wok_dtype_size(r->o.real)));
+  if (less && !t->failed) {
+    random_graph_reset(r);
+    if (wok_plan_run(whole, &r->it.run)) fault(t, "run: %s", wok_errmsg(ctx));
+    memcpy(state, r->work, (size_t)(RANDOM_GRAPH_STATE * wok_dtype_size(r->o.real)));
+    random_graph_reset(r);
+    if (wok_plan_run(less, &r->it.run)) fault(t, "run: %s", wok_errmsg(ctx));
+    const wok_val whole_state = {.dtype = r->o.real, .shape = WOK_SHAPE(RANDOM_GRAPH_STATE), .name = "the state"};
+    for (int i = 0; i < n && !t->failed; i++)
+      if (!in_state(v[i])) compare(t, "with less memory", v[i], wok_plan_data(whole, i), wok_plan_data(less, i), 0);
+    if (!t->failed) compare(t, "with less memory", &whole_state, state, r->work, 0);
+    t->limited = true;
+  }
+  free(state);
+  wok_plan_free(whole);
+  wok_plan_free(less);
+}
+
 static void check_refusal(verdict *t, random_graph *r) {
   char first[512];
   wok_plan *p = NULL;
@@ -140,6 +170,7 @@ static void check_values(verdict *t, random_graph *r) {
   }
   run_plan(t, r, results, n, true, bound_of_reference(r));
   if (!t->failed) run_plan(t, r, results, n, false, r->o.real == WOK_F64 ? 1e-10 : 1e-2);
+  if (!t->failed && r->o.seed % 2 == 0) run_limited(t, r, results, n);
 }
 
 static verdict examine(const random_graph_opts *o, char *log, size_t cap) {
@@ -186,13 +217,14 @@ static void report(const random_graph_opts *o, const verdict *t, const char *log
 static void test_graphs(void **state) {
   (void)state;
   char log[24 * RANDOM_GRAPH_STEPS];
-  int failures = 0, refused = 0, infinite = 0;
+  int failures = 0, refused = 0, limited = 0, infinite = 0;
   int64_t nodes = 0;
   double worst[2] = {0};
   for (uint64_t seed = 1; seed <= GRAPHS; seed++) {
     random_graph_opts o = options(seed);
     verdict t = examine(&o, log, sizeof log);
     refused += t.refused;
+    limited += t.limited;
     infinite += t.infinite;
     nodes += t.nodes;
     worst[o.real == WOK_F32] = fmax(worst[o.real == WOK_F32], t.worst);
@@ -201,11 +233,13 @@ static void test_graphs(void **state) {
     if (++failures <= 3) shrink(o);
     if (failures == 10) break;
   }
-  print_message("%d graphs, %d refused with their message, %lld nodes, %d with infinities\n", GRAPHS, refused, (long long)nodes, infinite);
+  print_message("%d graphs, %d refused with their message, %d with less memory, %d with infinities; %lld nodes\n", GRAPHS, refused,
+                limited, infinite, (long long)nodes);
   print_message("fast kernels off by at most %.1e (f64), %.1e (f32)\n", worst[0], worst[1]);
   assert_int_equal(failures, 0);
   assert_true(refused >= GRAPHS / 20);  /* the refusals are tested, */
   assert_true(refused <= GRAPHS / 4);   /* and so are the others */
+  assert_true(limited > 0 || GRAPHS < 1000);
   assert_true(infinite <= GRAPHS / 50); /* whose comparison must say something */
 }
 
