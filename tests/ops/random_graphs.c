@@ -76,8 +76,9 @@ static bool in_state(const wok_val *v) {
 
 static void run_plan(verdict *t, random_graph *r, wok_val *const *v, int n, bool reference, double bound) {
   wok_plan *p;
+  bool watched = r->o.seed % 8 == 1;
   const char *what = reference ? "planned, reference kernels" : "planned";
-  if (wok_compile(ctx, &p, v, n, &(wok_plan_opts){.name = what, .reference = reference})) {
+  if (wok_compile(ctx, &p, v, n, &(wok_plan_opts){.name = what, .reference = reference, .debug = watched})) {
     fault(t, "%s: compile: %s", what, wok_errmsg(ctx));
     return;
   }
