@@ -123,8 +123,8 @@ static wok_status check_outside(const wok_plan *p, int64_t step) {
     if (bad >= 0) {
       bool behind = before && bad - at < WOK__DEBUG_ZONE;
       const wok__block *near = behind ? before : b && b->offset - bad <= WOK__DEBUG_ZONE ? b : NULL;
-      return blame(p, &p->steps[step], near ? behind ? "wrote behind the end of" : "wrote before the beginning of" : "wrote into dead memory",
-                   near ? near->v ? wok_val_name(near->v) : "its scratch" : "");
+      const char *what = !near ? "wrote into dead memory" : behind ? "wrote behind the end of" : "wrote before the beginning of";
+      return blame(p, &p->steps[step], what, !near ? "" : near->v ? wok_val_name(near->v) : "its scratch");
     }
     if (!b) break;
     before = b;

@@ -1,4 +1,5 @@
-/* Plans that watch themselves: operators that write where they must not, leave something out, or change what they read are named. */
+/* Plans that watch themselves: operators that write where they must not, leave something out or change what they read are
+   named. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
