@@ -307,6 +307,9 @@ typedef struct wok_plan_opts {
   bool reference;       /* reference kernels only */
   bool profile;         /* time every operator (wok_plan_report shows it) */
   bool dry;             /* plan only: no memory is taken, wok_plan_run refuses */
+  bool debug;           /* the plan watches itself: memory around and outside living values is filled and looked at after every
+                           operator, inputs stay as they were, results are written in full; a run that finds fault fails with
+                           CORRUPT and names the operator. Slow */
   int64_t mem_limit;    /* bytes of the plan's own memory; 0: what the context's limit leaves beside the state that it touches. When
                            it does not suffice, the backward pass computes again what it can; every bit stays */
   const char *compute;  /* of products: "f32" (NULL: each in its own type), "bf16" (values between products are stored so, too),

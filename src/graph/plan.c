@@ -104,10 +104,12 @@ static wok_status plan_new(wok_ctx *c, wok_plan **out, wok_val *const *results, 
   wok_plan *p = wok__calloc(1, (int64_t)sizeof *p);
   *out = NULL;
   if (!p) return wok__nomem(c, (int64_t)sizeof *p);
-  *p = (wok_plan){.c = c, .g = results[0]->g, .profile = o->profile, .dry = o->dry, .workspace = o->workspace};
+  *p = (wok_plan){.c = c, .g = results[0]->g, .profile = o->profile, .dry = o->dry, .workspace = o->workspace,
+                  .zone = o->debug ? WOK__DEBUG_ZONE : 0};
   snprintf(p->name, sizeof p->name, "%s", o->name ? o->name : "plan");
   wok_status s = (p->arena = wok__arena_new(1 << 18)) ? WOK_OK : wok__nomem(c, 1 << 18);
   if (!s) s = plan(p, results, n, o, take);
+  if (!s && o->debug) s = wok__debug_begin(p);
   if (s) {
     wok_plan_free(p);
     return s;
@@ -245,9 +247,12 @@ wok_status wok_plan_run(wok_plan *p, const wok_run_opts *o) {
   wok__kcall call = {.c = p->c, .seed = o ? o->seed : wok_ctx_seed(p->c), .tick = o ? o->tick : 0};
   wok__fpstate fp;
   wok__compute_enter(&fp);
+  wok_status s = WOK_OK;
   double t0 = wok__now();
-  for (int64_t i = 0; i < p->nsteps; i++) {
+  if (p->debug) wok__debug_fill(p);
+  for (int64_t i = 0; i < p->nsteps && !s; i++) {
     wok__step *t = &p->steps[i];
+    if (p->debug) wok__debug_before(p, i);
     if (!t->kernel) continue;
     call.nin = t->nin;
     call.nout = t->nout;
@@ -260,16 +265,18 @@ wok_status wok_plan_run(wok_plan *p, const wok_run_opts *o) {
     call.unused = t->unused;
     if (!p->profile) {
       t->kernel->run(&call);
+      if (p->debug) s = wok__debug_after(p, i);
       continue;
     }
     double a = wok__now();
     t->kernel->run(&call);
     t->seconds += wok__now() - a;
+    if (p->debug) s = wok__debug_after(p, i);
   }
   p->seconds += wok__now() - t0;
   p->runs++;
   wok__compute_leave(&fp);
-  return WOK_OK;
+  return s;
 }
 
 const void *wok_plan_data(const wok_plan *p, int result) {
