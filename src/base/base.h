@@ -106,6 +106,7 @@ uint64_t wok__hasher_end(const wok__hasher *h); /* equals wok__hash64 over the c
 double wok__now(void);  /* monotonic seconds */
 int64_t wok__unix_ms(void);
 int64_t wok__peak_rss(void); /* bytes, of this process; -1 unknown */
+int wok__cpu_seconds(double *machine, double *own); /* of work since the start: of all CPUs (-1 unknown), of this process; how many CPUs there are, 0 unknown */
 
 /* ---- Philox4x32-10 (philox.c; spec 05 A.2.4) ---- */
 void wok__philox(const uint32_t ctr[4], const uint32_t key[2], uint32_t out[4]);

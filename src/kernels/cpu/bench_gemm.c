@@ -37,7 +37,9 @@ static wok_status measure(wok_ctx *c, bool (*run)(task *), task *t, int reps, do
   }
   qsort(s, (size_t)reps, sizeof *s, by_value);
   r->best_s = s[0];
+  r->low_s = s[reps / 4];
   r->median_s = s[reps / 2];
+  r->high_s = s[(3 * reps - 1) / 4];
   r->gflops_best = operations / s[0] * 1e-9;
   r->gflops_median = operations / s[reps / 2] * 1e-9;
   return WOK_OK;
