@@ -1,7 +1,7 @@
 /* The kernel tables by name, and the choice among their rows. */
 #include "kernels/kernel.h"
 
-#define TABLES_VEC(X, isa) X(cpu_vec_##isa) X(cpu_curve_##isa) X(cpu_channel_norm_##isa)
+#define TABLES_VEC(X, isa) X(cpu_vec_##isa) X(cpu_curve_##isa) X(cpu_channel_norm_##isa) X(cpu_narrow_##isa)
 #define TABLES_ALL(X) X(ref_primitives) X(ref_fused) X(cpu_gemm) X(cpu_planes) TABLES_VEC(X, generic)
 #ifdef WOK_X86
 #define TABLES_X86(X) TABLES_VEC(X, avx2) TABLES_VEC(X, avx512) X(cpu_attention_amx)
