@@ -38,6 +38,7 @@ typedef struct wok_bench_gemm_opts {
   int64_t M, N, K;
   bool ta, tb;
   int reps;           /* 0: 10 */
+  const char *compute; /* of F32: NULL or "f32", "bf16" (factors stored in bf16, the result in f32), "bf16x3", "bf16x6" */
   /* NULL or "wok": what a plan of this context runs. "onednn": oneDNN by itself, called once over the whole product (plain
      layouts) with as many OpenMP threads as the context has; by its matmul primitive and by dnnl_sgemm, and the better of the
      two is the result. Or one of wok's engines by name: "avx512", "avx2", "generic", "onednn-tiles" (oneDNN under wok's

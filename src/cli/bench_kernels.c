@@ -11,7 +11,7 @@ int bench_gemm(cli *c, const bench_options *o, json_t *row) {
   bool ta = layout[0] == 'T', tb = layout[1] == 'T';
   for (int i = 0; i < 2; i++) {
     wok_bench_gemm_opts g = {.dtype = WOK_F32, .M = o->m, .N = o->n, .K = o->k, .ta = ta, .tb = tb, .reps = (int)bench_or(o->reps, 10),
-                             .engine = engines[i]};
+                             .engine = engines[i], .compute = i ? NULL : o->compute}; /* the peer is oneDNN in f32 */
     wok_status s = wok_bench_gemm(c->ctx, &g, &r[i]);
     if (s && s != WOK_UNSUPPORTED) return cli_status(c, s);
   }
@@ -20,12 +20,13 @@ int bench_gemm(cli *c, const bench_options *o, json_t *row) {
                            r[1].gflops_median, "onednn_median_s", r[1].median_s, "kernel", r[0].what);
   json_object_update(row, mine);
   json_decref(mine);
+  json_object_set_new(row, "compute", json_string(o->compute ? o->compute : "f32"));
   if (c->common.json) return EXIT_DONE;
   double flop = 2e-9 * (double)o->m * (double)o->n * (double)o->k;
-  bench_say(c, "%5lldx%lldx%lld %s: %.0f GFLOP/s (%.0f to %.0f)", (long long)o->m, (long long)o->n, (long long)o->k, layout,
-            r[0].gflops_median, flop / r[0].high_s, flop / r[0].low_s);
+  bench_say(c, "%5lldx%lldx%lld %s %s: %.0f GFLOP/s (%.0f to %.0f)", (long long)o->m, (long long)o->n, (long long)o->k, layout,
+            o->compute ? o->compute : "f32", r[0].gflops_median, flop / r[0].high_s, flop / r[0].low_s);
   if (r[1].gflops_median > 0)
-    bench_say(c, "; oneDNN %.0f (%.0f to %.0f), ratio %.2f", r[1].gflops_median, flop / r[1].high_s, flop / r[1].low_s,
+    bench_say(c, "; oneDNN f32 %.0f (%.0f to %.0f), ratio %.2f", r[1].gflops_median, flop / r[1].high_s, flop / r[1].low_s,
               r[0].gflops_median / r[1].gflops_median);
   bench_say(c, "%s%s\n", o->label ? "  " : "", o->label ? o->label : "");
   return EXIT_DONE;
@@ -34,7 +35,7 @@ int bench_gemm(cli *c, const bench_options *o, json_t *row) {
 /* ---- operators forward and backward, as plans ---- */
 enum { MOST_INPUTS = 5, MOST_GRADS = 3 };
 typedef struct op {
-  const char *name;
+  const char *name, *compute;
   wok_graph *g;
   wok_val *in[MOST_INPUTS], *forward;
   void *data[MOST_INPUTS];
@@ -54,7 +55,7 @@ static wok_val *add_input(op *p, const char *name, wok_dtype t, wok_shape s) {
 }
 
 static wok_status compile(cli *c, const op *p, wok_val *const *results, int n, wok_plan **plan) {
-  wok_status s = wok_compile(c->ctx, plan, results, n, &(wok_plan_opts){.name = p->name});
+  wok_status s = wok_compile(c->ctx, plan, results, n, &(wok_plan_opts){.name = p->name, .compute = p->compute});
   for (int i = 0; i < p->nin && !s; i++) s = p->data[i] ? wok_plan_bind(*plan, p->in[i], p->data[i]) : WOK_NOMEM;
   return s;
 }
@@ -81,7 +82,7 @@ static void op_free(op *p) {
 int bench_attention(cli *c, const bench_options *o, json_t *row) {
   int64_t B = bench_or(o->batch, 8), S = bench_or(o->seq, 512), H = bench_or(o->heads, 12), G = bench_or(o->kv_heads, H),
           D = bench_or(o->head_dim, 64), T = B * S;
-  op p = {.name = "attention", .ngrads = 3};
+  op p = {.name = "attention", .compute = o->compute, .ngrads = 3};
   wok_status s = wok_graph_new(c->ctx, &p.g);
   if (s) return cli_status(c, s);
   wok_val *q = add_input(&p, "q", WOK_F32, WOK_SHAPE(T, H, D)), *k = add_input(&p, "k", WOK_F32, WOK_SHAPE(T, G, D)),
@@ -104,11 +105,12 @@ int bench_attention(cli *c, const bench_options *o, json_t *row) {
                            f.median_s * 1e3, "backward_ms", back * 1e3, "forward_gflops", gf, "backward_gflops", gb);
   json_object_update(row, mine);
   json_decref(mine);
+  json_object_set_new(row, "compute", json_string(o->compute ? o->compute : "f32"));
   bench_spread_json(row, "forward", &f);
   bench_spread_json(row, "both", &fb);
   if (!c->common.json)
-    bench_say(c, "%3lldx%lld, %lld/%lld heads of %lld, %s: forward %s, %.0f GFLOP/s; both %s, backward %.0f GFLOP/s\n", (long long)B, (long long)S,
-              (long long)H, (long long)G, (long long)D, o->bidirectional ? "bidirectional" : "causal", bench_spread_text(&f), gf,
+    bench_say(c, "%3lldx%lld, %lld/%lld heads of %lld, %s, %s: forward %s, %.0f GFLOP/s; both %s, backward %.0f GFLOP/s\n", (long long)B, (long long)S,
+              (long long)H, (long long)G, (long long)D, o->bidirectional ? "bidirectional" : "causal", o->compute ? o->compute : "f32", bench_spread_text(&f), gf,
               bench_spread_text(&fb), gb);
   return EXIT_DONE;
 }

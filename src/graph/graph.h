@@ -90,9 +90,6 @@ bool wok__broadcast_pair(const char *op, wok_val **a, wok_val **b);
 /* Zeros or ones like v. */
 wok_val *wok__like(const wok_val *v, double fill);
 
-/* Names of what products can compute in ("f32", "bf16" ...); NULL past the last. */
-const char *wok__compute_name(int i);
-
 struct wok_buffer {
   char name[64];
   wok_dtype dtype;

@@ -59,18 +59,10 @@ static int64_t state_bytes(const wok__ir *ir) {
   return bytes;
 }
 
-static const char *const computes[] = {"f32", "bf16", "bf16x3", "bf16x6"}; /* by wok__compute */
-
-const char *wok__compute_name(int i) { return i >= 0 && i < WOK__COUNT(computes) ? computes[i] : NULL; }
-
 static wok_status parse_compute(wok_ctx *c, const char *name, wok__compute *out) {
   *out = WOK__COMPUTE_OWN;
-  for (int i = 0; name && i < WOK__COUNT(computes); i++)
-    if (strcmp(name, computes[i]) == 0) {
-      *out = (wok__compute)i;
-      return WOK_OK;
-    }
-  return name ? wok__fail(c, WOK_INVALID, "there is no compute \"%.20s\": f32, bf16, bf16x3, bf16x6", name) : WOK_OK;
+  if (!name || wok__compute_of(name, out)) return WOK_OK;
+  return wok__fail(c, WOK_INVALID, "there is no compute \"%.20s\": f32, bf16, bf16x3, bf16x6", name);
 }
 
 /* A region costs half a microsecond when the helpers are awake, ten when they sleep, and what they have computed lies in other

@@ -1,4 +1,5 @@
 /* The kernel tables by name, and the choice among their rows. */
+#include <string.h>
 #include "kernels/kernel.h"
 
 #define TABLES_VEC(X, isa) X(cpu_vec_##isa) X(cpu_curve_##isa) X(cpu_channel_norm_##isa) X(cpu_narrow_##isa)
@@ -35,6 +36,19 @@ static bool touches(const wok__kdesc *d, wok_dtype t) {
     if (d->out[i].dtype == t) return true;
   for (int i = 0; i < d->nin; i++)
     if (d->in[i].dtype == t) return true;
+  return false;
+}
+
+static const char *const computes[] = {"f32", "bf16", "bf16x3", "bf16x6"}; /* by wok__compute */
+
+const char *wok__compute_name(int i) { return i >= 0 && i < WOK__COUNT(computes) ? computes[i] : NULL; }
+
+bool wok__compute_of(const char *name, wok__compute *out) {
+  for (int i = 0; i < WOK__COUNT(computes); i++)
+    if (strcmp(name, computes[i]) == 0) {
+      *out = (wok__compute)i;
+      return true;
+    }
   return false;
 }
 

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 #include "graph/graph.h"
+#include "kernels/kernel.h"
 #include "train/settings.h"
 
 typedef enum kind { INT, SMALL, REAL, SCHEDULE, WORD, SEED } kind;

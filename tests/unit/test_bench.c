@@ -77,7 +77,27 @@ static void steps_and_plans(void **state) {
   wok_ctx_free(c);
 }
 
+static void products(void **state) {
+  (void)state;
+  static const char *const compute[] = {NULL, "f32", "bf16", "bf16x3", "bf16x6"};
+  wok_ctx *c;
+  wok_bench_result r;
+  assert_int_equal(wok_ctx_new(&c, NULL), WOK_OK);
+  for (int i = 0; i < 5; i++) {
+    wok_bench_gemm_opts o = {.dtype = WOK_F32, .M = 40, .N = 24, .K = 32, .tb = true, .reps = 4, .compute = compute[i]};
+    wok_status s = wok_bench_gemm(c, &o, &r);
+    if (s == WOK_UNSUPPORTED && i > 1) continue; /* not on this machine */
+    assert_int_equal(s, WOK_OK);
+    if (!(r.best_s > 0 && r.best_s <= r.low_s && r.low_s <= r.median_s && r.median_s <= r.high_s))
+      fail_msg("%s: expected rising positive times, got %g %g %g %g", compute[i], r.best_s, r.low_s, r.median_s, r.high_s);
+  }
+  assert_int_equal(wok_bench_gemm(c, &(wok_bench_gemm_opts){.dtype = WOK_F32, .M = 4, .N = 4, .K = 4, .compute = "bf12"}, &r), WOK_INVALID);
+  assert_int_equal(wok_bench_gemm(c, &(wok_bench_gemm_opts){.dtype = WOK_F64, .M = 4, .N = 4, .K = 4, .compute = "bf16"}, &r), WOK_INVALID);
+  wok_ctx_free(c);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(quartiles), cmocka_unit_test(watching), cmocka_unit_test(steps_and_plans)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(quartiles), cmocka_unit_test(watching), cmocka_unit_test(steps_and_plans),
+                                     cmocka_unit_test(products)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
