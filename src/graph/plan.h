@@ -75,7 +75,7 @@ typedef struct wok__step {
   wok__arr *in_arr, *out_arr;
   int nin, nout;
   uint32_t accumulate, unused;
-  bool in_place;
+  bool in_place, alone; /* alone: too little work for more than one thread */
   int64_t scratch; /* block, -1 none */
   int64_t scratch_bytes;
   double flops, seconds;

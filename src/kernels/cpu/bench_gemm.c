@@ -37,7 +37,9 @@ static wok_status measure(wok_ctx *c, bool (*run)(task *), task *t, int reps, do
   }
   qsort(s, (size_t)reps, sizeof *s, by_value);
   r->best_s = s[0];
+  r->low_s = s[reps / 4];
   r->median_s = s[reps / 2];
+  r->high_s = s[(3 * reps - 1) / 4];
   r->gflops_best = operations / s[0] * 1e-9;
   r->gflops_median = operations / s[reps / 2] * 1e-9;
   return WOK_OK;
@@ -61,6 +63,7 @@ static void fill_piece(void *arg, int64_t piece, int worker) {
   for (int64_t i = piece * FILL; i < end; i++) {
     double v = (double)wok__rng_u32(&g) / 2147483648.0 - 1.0;
     if (f->type == WOK_F64) ((double *)(void *)f->p)[i] = v;
+    else if (f->type == WOK_BF16) ((uint16_t *)(void *)f->p)[i] = wok__f32_to_bf16((float)v);
     else ((float *)(void *)f->p)[i] = (float)v;
   }
 }
@@ -150,17 +153,21 @@ wok_status wok_bench_gemm(wok_ctx *c, const wok_bench_gemm_opts *o, wok_bench_re
   if (!wok__is_float(o->dtype)) return wok__fail(c, WOK_INVALID, "bench: the type must be f32 or f64");
   if (o->M < 1 || o->N < 1 || o->K < 1 || o->M > most || o->N > most || o->K > most)
     return wok__fail(c, WOK_INVALID, "bench: M, N and K must be 1 to %lld", (long long)most);
-  wok__gemm g = {.a = o->dtype, .b = o->dtype, .c = o->dtype, .M = o->M, .N = o->N, .K = o->K, .batch = 1, .ta = o->ta, .tb = o->tb};
+  wok__compute compute = WOK__COMPUTE_OWN;
+  if (o->compute && !wok__compute_of(o->compute, &compute)) return wok__fail(c, WOK_INVALID, "bench: there is no compute \"%.20s\"", o->compute);
+  if (compute && o->dtype != WOK_F32) return wok__fail(c, WOK_INVALID, "bench: compute \"%s\" is for f32 alone", o->compute);
+  wok_dtype factors = compute == WOK__COMPUTE_BF16 ? WOK_BF16 : o->dtype;
+  wok__gemm g = {.a = factors, .b = factors, .c = o->dtype, .compute = compute, .M = o->M, .N = o->N, .K = o->K, .batch = 1, .ta = o->ta, .tb = o->tb};
   g.lda = o->ta ? o->M : o->K;
   g.ldb = o->tb ? o->K : o->N;
   g.ldc = o->N;
   task t = {.c = c, .plan = {.g = g}};
   bool whole = !strcmp(name, "onednn");
   if (!whole) WOK__TRY(choose(c, name, &g, &t.plan));
-  int64_t size = wok_dtype_size(o->dtype), scratch = whole ? 0 : wok__gemm_scratch(&t.plan, wok__ctx_threads(c));
+  int64_t size = wok_dtype_size(o->dtype), part = wok_dtype_size(factors), scratch = whole ? 0 : wok__gemm_scratch(&t.plan, wok__ctx_threads(c));
   int64_t a = o->M * o->K, b = o->K * o->N, out = o->M * o->N;
-  t.a = data_new(c, o->dtype, a, 1);
-  t.b = data_new(c, o->dtype, b, 2);
+  t.a = data_new(c, factors, a, 1);
+  t.b = data_new(c, factors, b, 2);
   t.out = data_new(c, o->dtype, out, 0);
   t.scratch = wok__pages_alloc(WOK__MAX(scratch, (int64_t)1));
   double operations = 2.0 * (double)o->M * (double)o->N * (double)o->K;
@@ -172,8 +179,8 @@ wok_status wok_bench_gemm(wok_ctx *c, const wok_bench_gemm_opts *o, wok_bench_re
     s = measure(c, run_plan, &t, reps, operations, r);
     say(r, "%s, tiles of %lldx%lld", t.plan.engine->name, (long long)t.plan.tm, (long long)t.plan.tn);
   }
-  wok__pages_free(t.a, a * size);
-  wok__pages_free(t.b, b * size);
+  wok__pages_free(t.a, a * part);
+  wok__pages_free(t.b, b * part);
   wok__pages_free(t.out, out * size);
   wok__pages_free(t.scratch, WOK__MAX(scratch, (int64_t)1));
   return s;
