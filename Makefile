@@ -15,7 +15,7 @@ CONFIGURE = cmake --preset $(1) $(CMAKE_ARGS) >/dev/null
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := release
-.PHONY: release demo test test-long bench fuzz sanitize check-warnings coverage install setup clean help
+.PHONY: release demo test test-long bench fuzz sanitize check-threads check-memory check-lint check-warnings coverage install setup clean help
 
 release: ## (default) build libwok.a, libwok.so and the wok command in build/release
 	@$(call CONFIGURE,release)
@@ -60,6 +60,24 @@ sanitize: ## unit, operator and fuzz-seed tests under the address and undefined-
 	@$(call CONFIGURE,sanitize)
 	@$(call BUILD,build/sanitize)
 	@ctest --test-dir build/sanitize -L 'unit|ops|fuzz' --output-on-failure -j2
+
+# what runs on several threads, without oneDNN's, which the sanitizer cannot see into
+THREADED = base_pool|gemm|attention|vec|optim|rebuild|count|precision|trainer|first_order|ops_fused
+check-threads: ## the tests of what runs on several threads under the thread sanitizer
+	@cmake --preset threads -DWOK_ONEDNN=OFF $(CMAKE_ARGS) >/dev/null
+	@$(call BUILD,build/threads)
+	@TSAN_OPTIONS=halt_on_error=1 ctest --test-dir build/threads -R 'unit/test_($(THREADED))' --output-on-failure -j2
+
+check-memory: release ## the unit tests under valgrind (which knows no AMX and no AVX-512: the AVX2 kernels run)
+	@$(call BUILD,build/release)
+	@command -v valgrind >/dev/null || { echo 'valgrind is missing: tools/setup --dev installs it' >&2; exit 1; }
+	@tests/valgrind build/release
+
+check-lint: ## clang-tidy's bugprone and cert checks over the library and the command
+	@command -v clang-tidy >/dev/null || { echo 'clang-tidy is missing: tools/setup --dev installs it' >&2; exit 1; }
+	@cmake -S . -B build/lint -DCMAKE_C_COMPILER='$(CLANG)' -DCMAKE_EXPORT_COMPILE_COMMANDS=ON $(CMAKE_ARGS) >/dev/null
+	@find src -name '*.c' -print0 | xargs -0 -P $(JOBS) -n 8 clang-tidy -p build/lint --quiet --warnings-as-errors='*' 2>/dev/null
+	@echo 'nothing to complain of'
 
 check-warnings: ## build with gcc and with clang, warnings being errors
 	@test -n '$(CLANG)' || { echo 'clang is missing: tools/setup --dev installs it' >&2; exit 1; }

@@ -128,7 +128,7 @@ add_test(NAME house/floors COMMAND sh ${CMAKE_SOURCE_DIR}/tools/check-floors)
 add_test(NAME house/floors-self-test COMMAND sh ${CMAKE_SOURCE_DIR}/tools/check-floors --self-test)
 wok_test(house/floors house)
 wok_test(house/floors-self-test house)
-if(NOT WOK_SANITIZE AND NOT WOK_COVERAGE AND NOT WOK_FUZZ) # their runtimes export names of their own
+if(NOT WOK_SANITIZE AND NOT WOK_TSAN AND NOT WOK_COVERAGE AND NOT WOK_FUZZ) # their runtimes export names of their own
   add_test(NAME house/exports COMMAND sh ${CMAKE_SOURCE_DIR}/tools/check-exports $<TARGET_FILE:wok_shared>)
   wok_test(house/exports house)
   set_tests_properties(house/exports PROPERTIES SKIP_RETURN_CODE 77)
