@@ -224,7 +224,9 @@ static void compare(const char *what, int i, const wok__arr *got, const double *
     if (i != LSE && want[k] == 0 && !size && !(at(got, k) == 0)) sum = HUGE_VAL; /* rows that see nothing, keys nobody sees */
   }
   double d = i == LSE ? far : sum == 0 ? 0 : sqrt(sum / (double)n) / scale, bound = i == LSE ? 2e-5 : 4e-3;
-  if (!(d <= bound)) fail_msg("%s [%d %d %d], %s: expected within %g, got %g", what, (int)got->shape.dim[0], (int)got->shape.dim[1], (int)got->shape.dim[2], result_name[i], bound, d);
+  if (!(d <= bound))
+    fail_msg("%s [%d %d %d], %s: expected within %g, got %g", what, (int)got->shape.dim[0], (int)got->shape.dim[1],
+             (int)got->shape.dim[2], result_name[i], bound, d);
   assert_true(guarded(got));
 }
 static void compare_all(const char *what, const problem *p, const wok__arr y[RESULTS]) {
