@@ -57,8 +57,8 @@ static one ready(wok__opid op, const void *attr, const wok__arr *in, int nin, co
   one o = {.k = NULL};
   for (int64_t i = 0; wok__kernel_at(op, i); i++) { /* by hand: the types alone would give an adapter */
     const wok__kernel *k = wok__kernel_at(op, i);
-    if (k->dtype == (compute ? WOK_BF16 : WOK_F32) && k->isa <= wok__ctx_isa(ctx) && (!o.k || k->rank > o.k->rank) && (!k->can_run || k->can_run(&d)))
-      o.k = k;
+    if (k->dtype != (compute ? WOK_BF16 : WOK_F32) || k->isa > wok__ctx_isa(ctx) || (o.k && k->rank <= o.k->rank)) continue;
+    if (!k->can_run || k->can_run(&d)) o.k = k;
   }
   if (!o.k) stop("no kernel: does this machine have AMX?");
   o.bytes = (o.k->scratch ? o.k->scratch(&d, threads) : 0) + 64;
@@ -124,13 +124,11 @@ static void measure(int64_t B, int64_t T, int64_t H, int64_t G, int64_t D, bool 
            (long long)B, (long long)T, (long long)H, (long long)G, (long long)D, causal ? "causal" : "both", (long long)window, dropout, fa * 1e3,
            4 * work / fa, fb * 1e3, 4 * work / fb, apart(&h[O], &w[O]));
     fflush(stdout);
-#ifndef NOBWD
     a = ready(WOK__OP_attention_bwd, &attr, h, 10, hg, 3, WOK__COMPUTE_BF16), b = ready(WOK__OP_attention_bwd, &attr, w, 10, wg, 3, 0);
     alternate(&a, &b);
     fa = a.t[RUNS / 2], fb = b.t[RUNS / 2];
     printf(" | backward bf16 %6.2f ms %4.0f, f32 %6.2f ms %4.0f, apart %.1e %.1e %.1e", fa * 1e3, 10 * work / fa, fb * 1e3, 10 * work / fb,
            apart(&hg[0], &wg[0]), apart(&hg[1], &wg[1]), apart(&hg[2], &wg[2]));
-#endif
     printf("\n");
   }
   fflush(stdout);

@@ -224,7 +224,9 @@ static void compare(const char *what, int i, const wok__arr *got, const double *
     if (i != LSE && want[k] == 0 && !size && !(at(got, k) == 0)) sum = HUGE_VAL; /* rows that see nothing, keys nobody sees */
   }
   double d = i == LSE ? far : sum == 0 ? 0 : sqrt(sum / (double)n) / scale, bound = i == LSE ? 2e-5 : 4e-3;
-  if (!(d <= bound)) fail_msg("%s [%d %d %d], %s: expected within %g, got %g", what, (int)got->shape.dim[0], (int)got->shape.dim[1], (int)got->shape.dim[2], result_name[i], bound, d);
+  if (!(d <= bound))
+    fail_msg("%s [%d %d %d], %s: expected within %g, got %g", what, (int)got->shape.dim[0], (int)got->shape.dim[1],
+             (int)got->shape.dim[2], result_name[i], bound, d);
   assert_true(guarded(got));
 }
 static void compare_all(const char *what, const problem *p, const wok__arr y[RESULTS]) {
@@ -421,6 +423,28 @@ static void test_nan(void **state) {
     release(&p);
   }
 }
+/* A plan made for a capacity serves fewer rows and keys: scratch for less is never more. */
+static void test_capacity(void **state) {
+  static const int64_t sizes[] = {1, 3, 16, 17, 100, 1023, 1024, 5000, 40000};
+  enum { N = sizeof sizes / sizeof *sizes };
+  NEED_AMX();
+  wok__attr_attention attr = {.scale = 0.125};
+  for (int back = 0; back < 2; back++) {
+    const wok__kernel *k = row_of(back ? WOK__OP_attention_bwd : WOK__OP_attention);
+    int64_t bytes[N][N];
+    for (int r = 0; r < N; r++)
+      for (int n = 0; n < N; n++) {
+        wok__arr in[INPUTS] = {0};
+        in[back ? 1 : 0] = (wok__arr){WOK_BF16, WOK_SHAPE(sizes[r], 4, 64), NULL};
+        in[back ? 2 : 1] = in[back ? 3 : 2] = (wok__arr){WOK_BF16, WOK_SHAPE(sizes[n], 2, 64), NULL};
+        bytes[r][n] = k->scratch(&(wok__kdesc){.op = k->op, .nin = back ? 10 : 7, .in = in, .attr = &attr}, 2);
+        if (r > 0 && bytes[r][n] < bytes[r - 1][n])
+          fail_msg("%d rows need %lld, %d rows %lld", (int)sizes[r - 1], (long long)bytes[r - 1][n], (int)sizes[r], (long long)bytes[r][n]);
+        if (n > 0 && bytes[r][n] < bytes[r][n - 1])
+          fail_msg("%d keys need %lld, %d keys %lld", (int)sizes[n - 1], (long long)bytes[r][n - 1], (int)sizes[n], (long long)bytes[r][n]);
+      }
+  }
+}
 /* What it does not know it leaves to others. */
 static void test_declines(void **state) {
   NEED_AMX();
@@ -431,6 +455,7 @@ static void test_declines(void **state) {
   wok__kdesc d = {.op = WOK__OP_attention, .nin = 7, .nout = 2, .in = in, .out = out, .attr = &attr, .compute = WOK__COMPUTE_BF16};
   const wok__kernel *k = row_of(WOK__OP_attention);
   assert_true(k->can_run(&d));
+  assert_ptr_equal(wok__kernel_find(contexts[1], &d, false), k);
   d.nin = 8;
   assert_false(k->can_run(&d));
   d.nin = 7, d.compute = WOK__COMPUTE_BF16X3;
@@ -448,6 +473,6 @@ int main(void) {
                                      cmocka_unit_test(test_window),    cmocka_unit_test(test_long),    cmocka_unit_test(test_empty_rows),
                                      cmocka_unit_test(test_scattered), cmocka_unit_test(test_dropout), cmocka_unit_test(test_decode),
                                      cmocka_unit_test(test_cache),     cmocka_unit_test(test_rising),  cmocka_unit_test(test_nan),
-                                     cmocka_unit_test(test_declines)};
+                                     cmocka_unit_test(test_capacity), cmocka_unit_test(test_declines)};
   return cmocka_run_group_tests_name("attention_amx", tests, set_up, tear_down);
 }
