@@ -18,7 +18,7 @@ enum {
   ENTRY_BYTES = 3 << 19,       /* up to here a batch entry goes whole to one worker */
   TILE_WORK = 1 << 22,         /* products of a tile worth handing out: about 4 us */
   OWN_WORK = 1 << 26, OWN_SIDES = 200, /* from here on six products of parts are faster than f32's own */
-  FEW_ROWS = 96,
+  FEW_ROWS = 160,              /* up to here B goes through once, as it lies */
   FEW_WORK = 1 << 17,          /* elements of B in one piece of work for few rows */
   DIRECT_K = 1024,             /* longer rows lie too far apart for the cache */
   PACK_ALONG = 1 << 17,        /* elements of a piece of packing */
@@ -122,7 +122,7 @@ void wok__tiles_plan(wok__gemm_plan *p) {
   if (p->tiles.few) {
     p->tiles.b_bytes = slab_bytes(&w, ceil_div(g->M, WOK__TILE_EDGE), w.chunks, w.parts_b);
     p->tiles.n = ceil_div(WOK__MAX(FEW_WORK / WOK__MAX(g->K, 1), (int64_t)1), WOK__TILE_EDGE);
-    p->tiles.tile_bytes = 4 * 1024 + slab_bytes(&w, 1, 1, w.parts_a);
+    p->tiles.tile_bytes = 4 * 1024 + slab_bytes(&w, 1, w.chunks, w.parts_a);
     p->shared_bytes = p->tiles.b_bytes;
     p->worker_bytes = p->tiles.tile_bytes;
     return;
