@@ -39,6 +39,11 @@ WOK_API const char *wok_val_name(const wok_val *v); /* full name, or "op#id" */
 
 /* ---- leaves ---- */
 WOK_API wok_val *wok_input(wok_graph *g, const char *name, wok_dtype t, wok_shape s); /* bound before each run */
+/* A counted input: its outermost size is a capacity (or a multiple of it), and each run uses only the first rows, as many as
+   wok_plan_count last said (capacity, if it never did). Everything computed from them goes with it; sums run over the rows that
+   are there. Rows past the count of a result are not defined. Operators that cannot do this say so. */
+enum { WOK_COUNTS = 4 };
+WOK_API wok_val *wok_input_counted(wok_graph *g, const char *name, wok_dtype t, wok_shape s, int count);
 WOK_API wok_val *wok_full(wok_graph *g, wok_dtype t, wok_shape s, double v);
 WOK_API wok_val *wok_const(wok_graph *g, wok_dtype t, wok_shape s, const void *data); /* data is copied */
 WOK_API wok_val *wok_iota(wok_graph *g, wok_dtype t, wok_shape s, int axis); /* 0,1,2,.. along axis */
@@ -289,6 +294,10 @@ typedef struct wok_plan_opts {
   bool reference;       /* reference kernels only */
   bool profile;         /* time every operator (wok_plan_report shows it) */
   bool dry;             /* plan only: no memory is taken, wok_plan_run refuses */
+  int64_t mem_limit;    /* bytes of the plan's own memory; 0: what the context's limit leaves beside the state that it touches. When
+                           it does not suffice, the backward pass computes again what it can; every bit stays */
+  const char *compute;  /* of products: "f32" (NULL: each in its own type), "bf16" (values between products are stored so, too),
+                           "bf16x3", "bf16x6" (f32 factors in two or three bf16 parts) */
 } wok_plan_opts;
 /* Schedules, places and prepares everything. Errors: the graph's first message; LIMIT when the context's mem_limit is too
    small (says what would fit); NOMEM. results may be effects. */
@@ -296,6 +305,8 @@ WOK_API wok_status wok_compile(wok_ctx *c, wok_plan **p, wok_val *const *results
 WOK_API void wok_plan_free(wok_plan *p);
 /* Binds an input; data must hold its shape and stay until the run is over. */
 WOK_API wok_status wok_plan_bind(wok_plan *p, const wok_val *input, const void *data);
+/* How much there is of what `count` counts, from the next run on: 1 to its capacity. */
+WOK_API wok_status wok_plan_count(wok_plan *p, int count, int64_t n);
 typedef struct wok_run_opts { uint64_t seed, tick; } wok_run_opts; /* keys of random operators; NULL: context's seed, tick 0 */
 WOK_API wok_status wok_plan_run(wok_plan *p, const wok_run_opts *o);
 WOK_API const void *wok_plan_data(const wok_plan *p, int result); /* after a run, until the next */

@@ -82,6 +82,10 @@ WOK_API wok_status wok_model_open(wok_ctx *c, wok_model **m, const char *dir);
 /* Writes config.json and model.safetensors (each aside and renamed) into dir, which is made. */
 WOK_API wok_status wok_model_save(const wok_model *m, const char *dir);
 WOK_API void wok_model_free(wok_model *m);
+/* What evaluating, generating and wok_logits compute in from now on, as in wok_plan_opts: NULL or "f32", "bf16", "bf16x3",
+   "bf16x6". "bf16" makes a bf16 copy of the matrices as they are now (again, when it is called again) and lets caches hold bf16;
+   the f32 parameters stay. Training has an option of its own. */
+WOK_API wok_status wok_model_compute(wok_model *m, const char *compute);
 WOK_API const wok_model_config *wok_model_get_config(const wok_model *m);
 WOK_API int64_t wok_model_params(const wok_model *m, const wok_param **list); /* number of tensors */
 WOK_API int64_t wok_model_param_count(const wok_model *m);                    /* elements of the slab */

@@ -41,7 +41,7 @@ typedef struct wok_train_opts {
   int64_t save_every;     /* steps [as eval_every] */
   int keep;               /* older checkpoints kept as checkpoint-STEP [0] */
   uint64_t seed;          /* 0: the context's */
-  const char *compute;    /* "f32" */
+  const char *compute;    /* of products: "f32", "bf16", "bf16x3", "bf16x6" (wok_plan_opts); masters and gradients are f32 ["f32"] */
   bool resume;            /* go on where the directory's checkpoint stands; a finished run with larger `steps` goes on */
   bool baselines;         /* measure n-gram baselines of the data first and log them */
   bool overwrite;         /* an existing run in dir is replaced */

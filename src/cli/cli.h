@@ -92,6 +92,10 @@ int cli_manual(void);                  /* the manual page, as roff */
 int cli_completion(const char *shell); /* "bash", "zsh" */
 extern const cli_option cli_common_options[];
 
+/* Opens a model that is to compute in `compute` (NULL: f32). */
+#define CLI_COMPUTES "f32|bf16|bf16x3|bf16x6"
+wok_status cli_model_open(cli *c, wok_model **m, const char *dir, const char *compute);
+
 /* The CPU, load and so on, that stand beside every measurement. */
 json_t *cli_machine_json(cli *c);
 void cli_machine_print(cli *c);

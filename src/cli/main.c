@@ -53,7 +53,7 @@ const cli_option cli_common_options[] = {
     {"threads", 0, CLI_INT, "N", offsetof(cli_common, threads), 1, 256, "threads to use [one per CPU]"},
     {"seed", 0, CLI_INT, "N", offsetof(cli_common, seed), 0, 9.2e18, "seed of everything random [0]"},
     {"memory", 0, CLI_SIZE, "SIZE", offsetof(cli_common, memory), 0, 0, "most memory a plan may need, such as 3G [no limit]"},
-    {"isa", 0, CLI_CHOICE, "generic|avx2|avx512", offsetof(cli_common, isa), 0, 0, "use no instructions beyond these [this machine's best]"},
+    {"isa", 0, CLI_CHOICE, "generic|avx2|avx512|amx", offsetof(cli_common, isa), 0, 0, "use no instructions beyond these [this machine's best]"},
     {"json", 0, CLI_FLAG, NULL, offsetof(cli_common, json), 0, 0, "print one JSON object for programs"},
     {"quiet", 'q', CLI_FLAG, NULL, offsetof(cli_common, quiet), 0, 0, "no progress, no notes"},
     {"help", 'h', CLI_FLAG, NULL, offsetof(cli_common, help), 0, 0, "this help"},

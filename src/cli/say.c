@@ -137,6 +137,11 @@ const char *cli_seconds(double s) {
   return t;
 }
 
+wok_status cli_model_open(cli *c, wok_model **m, const char *dir, const char *compute) {
+  wok_status s = wok_model_open(c->ctx, m, dir);
+  return s ? s : wok_model_compute(*m, compute);
+}
+
 /* ---- the machine beside every measurement ---- */
 json_t *cli_machine_json(cli *c) {
   wok_machine m;

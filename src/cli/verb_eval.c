@@ -3,7 +3,7 @@
 #include "cli.h"
 
 typedef struct options {
-  const char *model, *data, *split;
+  const char *model, *data, *split, *compute;
   int64_t batch, seq;
   bool baselines;
 } options;
@@ -14,6 +14,7 @@ static const cli_option list[] = {
     {"split", 0, CLI_CHOICE, "valid|train", offsetof(options, split), 0, 0, "which part [valid]"},
     {"batch", 0, CLI_INT, "N", offsetof(options, batch), 1, 1e9, "sequences at once; the result does not depend on it [8]"},
     {"seq", 0, CLI_INT, "N", offsetof(options, seq), 1, 1e9, "longest piece of a document [the model's positions, at most 1024]"},
+    {"compute", 0, CLI_CHOICE, CLI_COMPUTES, offsetof(options, compute), 0, 0, "what matrix products compute in [f32]"},
     {"baselines", 0, CLI_FLAG, NULL, offsetof(options, baselines), 0, 0, "also n-gram models of the training part, on the held-out part"},
     CLI_OPTIONS_END};
 
@@ -39,7 +40,7 @@ static int evaluate(cli *c, const options *o, wok_data *d) {
     if (!c->common.json) baselines_print(&b, bytes ? "byte" : "character");
   }
   wok_model *m = NULL;
-  if (!s && o->model) s = wok_model_open(c->ctx, &m, o->model);
+  if (!s && o->model) s = cli_model_open(c, &m, o->model, o->compute);
   if (!s && m) {
     wok_eval_opts e = {.split = o->split && *o->split == 't' ? WOK_TRAIN : WOK_VALID, .batch = o->batch, .seq = o->seq};
     wok_eval_result r;

@@ -5,7 +5,7 @@
 #include "cli.h"
 
 typedef struct options {
-  const char *model, *prompts;
+  const char *model, *prompts, *compute;
   cli_list prompt;
   int64_t n, top_k, repetition_window;
   bool greedy, ignore_eod;
@@ -24,6 +24,7 @@ static const cli_option list[] = {
     {"repetition-penalty", 0, CLI_REAL, "R", offsetof(options, repetition_penalty), 0.01, 100, "of tokens that occurred [1]"},
     {"repetition-window", 0, CLI_INT, "N", offsetof(options, repetition_window), 1, 1e9, "within the last N tokens [all]"},
     {"ignore-eod", 0, CLI_FLAG, NULL, offsetof(options, ignore_eod), 0, 0, "go on past the end of a document"},
+    {"compute", 0, CLI_CHOICE, CLI_COMPUTES, offsetof(options, compute), 0, 0, "what matrix products compute in [f32]"},
     CLI_OPTIONS_END};
 
 enum { PROMPTS_MAX = 4096, LINE_MAX_BYTES = 1 << 20 };
@@ -80,7 +81,7 @@ static int generate(cli *c, const options *o, const prompts *p) {
   wok_generated *r = calloc((size_t)p->n, sizeof *r);
   if (!r) return cli_fail(c, "out of memory");
   wok_generate_stats st;
-  wok_status s = wok_model_open(c->ctx, &m, o->model);
+  wok_status s = cli_model_open(c, &m, o->model, o->compute);
   if (!s) s = wok_tokenizer_open(c->ctx, &t, o->model);
   if (!s) s = wok_generate(m, t, p->text, p->n, &g, r, &st);
   if (!s && c->common.json) {

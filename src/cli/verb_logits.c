@@ -5,11 +5,12 @@
 #include <string.h>
 #include "cli.h"
 
-typedef struct options { const char *model, *ids; } options;
+typedef struct options { const char *model, *ids, *compute; } options;
 
 static const cli_option list[] = {
     {"model", 0, CLI_STRING, "DIR", offsetof(options, model), 0, 0, "a model or run directory"},
     {"ids", 0, CLI_STRING, "1,2,3", offsetof(options, ids), 0, 0, "token ids, separated by commas"},
+    {"compute", 0, CLI_CHOICE, CLI_COMPUTES, offsetof(options, compute), 0, 0, "what matrix products compute in [f32]"},
     CLI_OPTIONS_END};
 
 static int parse_ids(cli *c, const char *text, int32_t **ids, int64_t *n) {
@@ -55,7 +56,7 @@ static int run(cli *c) {
   float *logits = NULL;
   wok_model *m = NULL;
   int e = parse_ids(c, o->ids, &ids, &n);
-  wok_status s = e ? WOK_OK : wok_model_open(c->ctx, &m, o->model);
+  wok_status s = e ? WOK_OK : cli_model_open(c, &m, o->model, o->compute);
   if (!e && !s) {
     int64_t vocab = wok_model_get_config(m)->vocab_size;
     logits = malloc((size_t)(n * vocab) * sizeof *logits);

@@ -36,7 +36,7 @@ static const cli_option list[] = {
     {"no-weight-decay", 0, CLI_FLAG, NULL, AT(no_decay), 0, 0, "as --weight-decay 0"},
     {"clip", 0, CLI_REAL_OR_OFF, "R", AT(clip), 0, 0, "most the global norm of the gradient may be; 0: any [1]"},
     {"no-clip", 0, CLI_FLAG, NULL, AT(no_clip), 0, 0, "as --clip 0"},
-    {"compute", 0, CLI_CHOICE, "f32|bf16", AT(compute), 0, 0, "number format of matrix products [f32]"},
+    {"compute", 0, CLI_CHOICE, CLI_COMPUTES, AT(compute), 0, 0, "what matrix products compute in [f32]"},
     {"eval-every", 0, CLI_INT, "N", AT(eval_every), 1, 1e15, "steps between evaluations on the held-out part [a twentieth of all]"},
     {"save-every", 0, CLI_INT, "N", AT(save_every), 1, 1e15, "steps between checkpoints [as --eval-every]"},
     {"keep", 0, CLI_INT, "N", AT(keep), 0, 1e6, "older checkpoints to keep [0]"},

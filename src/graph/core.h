@@ -24,6 +24,8 @@ struct wok_graph {
   const char *scope_kept; /* arena copy of the present scope, made when first needed */
   uint32_t next_stream;
   int64_t ninputs;
+  int64_t capacity[WOK_COUNTS]; /* 0: not in use */
+  bool sweeps_derived; /* the present reverse sweep has met nodes that an earlier one built */
 };
 
 /* The present scope as a string that lives as long as the graph. */

@@ -84,6 +84,7 @@ static bool through_expansion(wok_graph *g, wok__node *n, wok_val *const *ct, co
 
 static bool through(sweep *s, wok__node *n, wok_val *const *ct) {
   wok_graph *g = s->g;
+  g->sweeps_derived |= n->derived;
   enum { FEW = 32 };
   bool few_need[FEW], *need = few_need;
   wok_val *few_dx[FEW], **dx = few_dx;
@@ -139,6 +140,8 @@ bool wok__sweep_back(wok_graph *g, wok_val *const *y, wok_val *const *ct, int ny
     if (depends(&s, y[i])) ok = arrive(&s, y[i], ct[i]);
   for (int64_t k = n - 1; k >= 0 && ok; k--)
     if (s.ct[k]) ok = through(&s, g->nodes[lo + k], s.ct[k]);
+  for (int64_t k = 0; k < n && ok && g->sweeps_derived; k++)
+    if (s.ct[k]) g->nodes[lo + k]->exact = true;
   /* equal targets stand side by side after sorting; cotangents arrived at one of them */
   for (int i = 0; i < nx && ok; i++) {
     wok_val *c = t[i].ct;
@@ -179,7 +182,15 @@ void wok_vjp(wok_val *const *y, wok_val *const *ct, int ny, wok_val *const *x, i
   wok_val **given = wok__new(g->arena, wok_val *, ny);
   if (!given) ok = (wok__poison(g, WOK_NOMEM, "out of memory"), false);
   for (int i = 0; i < ny && ok; i++) given[i] = ct && ct[i] ? ct[i] : wok__like(y[i], 1);
+  int64_t from = g->nnodes;
+  bool outer = g->sweeps_derived;
+  g->sweeps_derived = false;
   if (ok) ok = wok__sweep_back(g, y, given, ny, x, nx, dx, 0);
+  for (int64_t i = from; i < g->nnodes; i++) {
+    g->nodes[i]->derived = true;
+    g->nodes[i]->exact |= g->sweeps_derived;
+  }
+  g->sweeps_derived |= outer;
   for (int i = 0; i < nx; i++) {
     if (!ok) dx[i] = &g->poison;
     else if (!dx[i]) dx[i] = wok__like(x[i], 0);

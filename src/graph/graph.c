@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "graph/core.h"
+#include "graph/count.h"
 
 wok_status wok_graph_new(wok_ctx *c, wok_graph **out) {
   *out = NULL;
@@ -201,6 +202,7 @@ wok_val *wok__emit(wok_graph *g, wok__opid id, wok_val *const *in, int nin, cons
   for (int i = 0; i < n->nout; i++)
     if (!wok__shape_ok(&out[i].shape)) return wok__poison(g, WOK_SHAPE, "%s: the result would be too large", op->name);
   for (int i = 0; i < n->nout; i++) out[i].id = g->nvals++;
+  if (!wok__count_outputs(n)) return &g->poison;
   if (!keep_node(g, n)) return wok__poison(g, WOK_NOMEM, "out of memory");
   if (made) *made = n;
   return &out[0];

@@ -16,6 +16,7 @@ struct wok_val {
   wok_shape shape;
   int64_t id;      /* unique in the graph, ascending in order of building */
   const char *name; /* full name or NULL */
+  int count;        /* 0: none; k + 1: the outermost size is a multiple of count k's capacity, and goes with it */
 };
 
 struct wok__node {
@@ -26,6 +27,8 @@ struct wok__node {
   void *attr;
   int64_t id;
   const char *scope; /* "layer.3/attn" or "" */
+  bool derived;      /* built by a reverse sweep */
+  bool exact;        /* a sweep through derived nodes passed or built it: computes and is stored in its own type */
 };
 
 /* Flags */
@@ -86,6 +89,10 @@ wok__arena *wok__graph_arena(wok_graph *g);
 bool wok__broadcast_pair(const char *op, wok_val **a, wok_val **b);
 /* Zeros or ones like v. */
 wok_val *wok__like(const wok_val *v, double fill);
+
+/* Names of what products can compute in ("f32", "bf16" ...); NULL past the last. */
+const char *wok__compute_name(int i);
+const char *wok__compute_word(const char *name); /* the same name as a string that stays; NULL: there is none such */
 
 struct wok_buffer {
   char name[64];

@@ -125,9 +125,31 @@ static void settle_aliases(placer *w) {
   int64_t at;
   for (int64_t s = 0; s < w->ir->n; s++) {
     const wok__ir_node *n = &w->ir->nodes[w->order[s]];
-    if (wok__ir_alias(n, &at)) w->root[place_index(w, &n->node->out[0])] = w->root[place_index(w, n->in[0])];
+    if (wok__ir_alias(w->ir, n, &at)) w->root[place_index(w, &n->node->out[0])] = w->root[place_index(w, n->in[0])];
   }
   for (int64_t i = 0; i < w->p->nplaces; i++) w->last[w->root[i]] = WOK__MAX(w->last[w->root[i]], w->last[i]);
+}
+
+static wok_status choose_kernel(wok_plan *p, wok__step *t, wok__compute compute, bool reference) {
+  const wok__node *n = t->node;
+  wok__kdesc d = {.op = n->op->id, .nin = t->nin, .nout = t->nout, .in = t->in_arr, .out = t->out_arr, .attr = n->attr,
+                  .compute = compute};
+  int64_t bytes = 0;
+  t->kernel = wok__kernel_find(p->c, &d, reference);
+  if (t->kernel) {
+    if (t->kernel->scratch) t->scratch_bytes = t->kernel->scratch(&d, wok__ctx_threads(p->c));
+    if (t->kernel->prepare && !p->dry) WOK__TRY(t->kernel->prepare(p->c, &d, &t->prep, &bytes));
+  } else if (wok__kdesc_dtype(&d) == WOK_BF16) {
+    wok__kernel *between;
+    wok_status s = wok__adapt(p->c, p->arena, &d, reference, !p->dry, &between, &t->prep, &bytes);
+    t->kernel = between; /* also when preparing failed: it has to be released */
+    if (s && s != WOK_NOTFOUND) return s;
+    if (between) t->scratch_bytes = wok__adapt_scratch(t->prep);
+  }
+  p->prepared += bytes;
+  if (t->kernel) return WOK_OK;
+  return wok__fail(p->c, WOK_UNSUPPORTED, "no kernel for %s in %s (%s%s%s)", n->op->name, wok_dtype_name(wok__kdesc_dtype(&d)),
+                   p->name, n->scope[0] ? ", " : "", n->scope);
 }
 
 static wok_status choose_kernels(placer *w, bool reference) {
@@ -144,26 +166,19 @@ static wok_status choose_kernels(placer *w, bool reference) {
     if (!t->in || !t->out || !t->in_arr || !t->out_arr) return wok__nomem(p->c, 1 << 16);
     for (int k = 0; k < t->nin; k++) {
       t->in[k] = &p->places[place_index(w, n->in[k])];
-      t->in_arr[k] = (wok__arr){n->in[k]->dtype, n->in[k]->shape, NULL};
+      t->in_arr[k] = (wok__arr){wok__ir_dtype(w->ir, n->in[k]), n->in[k]->shape, NULL};
     }
     for (int k = 0; k < t->nout; k++) {
       int64_t i = place_index(w, &n->node->out[k]);
       t->out[k] = &p->places[i];
-      t->out_arr[k] = (wok__arr){n->node->out[k].dtype, n->node->out[k].shape, NULL};
+      t->out_arr[k] = (wok__arr){wok__ir_dtype(w->ir, &n->node->out[k]), n->node->out[k].shape, NULL};
       if (!w->uses[i]) t->unused |= 1u << k;
     }
     t->flops = n->node->op->flops ? n->node->op->flops(n->node) : 0;
     p->flops += t->flops;
     wok__opid id = n->node->op->id;
-    if (id == WOK__OP_input || id == WOK__OP_load || id == WOK__OP_constant || wok__ir_alias(n, &at)) continue;
-    wok__kdesc d = {.op = id, .nin = t->nin, .nout = t->nout, .in = t->in_arr, .out = t->out_arr, .attr = n->node->attr};
-    t->kernel = wok__kernel_find(p->c, &d, reference);
-    if (!t->kernel)
-      return wok__fail(p->c, WOK_UNSUPPORTED, "no kernel for %s in %s (%s%s%s)", n->node->op->name,
-                       wok_dtype_name(wok__kdesc_dtype(&d)), p->name, n->node->scope[0] ? ", " : "", n->node->scope);
-    int64_t bytes = 0;
-    if (t->kernel->prepare && !p->dry) WOK__TRY(t->kernel->prepare(p->c, &d, &t->prep, &bytes));
-    p->prepared += bytes;
+    if (id == WOK__OP_input || id == WOK__OP_load || id == WOK__OP_constant || wok__ir_alias(w->ir, n, &at)) continue;
+    WOK__TRY(choose_kernel(p, t, wok__ir_compute(w->ir, n->node), reference));
   }
   return WOK_OK;
 }
@@ -189,7 +204,7 @@ static void write_directly(placer *w) {
     bool alone = w->uses[i] == 1;
     while (alone && w->root[i] != i) {
       const wok__ir_node *m = w->maker[i];
-      alone = wok__ir_alias(m, &at) && at == 0 && wok__shape_count(&m->in[0]->shape) == wok__shape_count(&m->node->out[0].shape);
+      alone = wok__ir_alias(w->ir, m, &at) && at == 0 && wok__shape_count(&m->in[0]->shape) == wok__shape_count(&m->node->out[0].shape);
       i = place_index(w, m->in[0]);
       alone = alone && w->uses[i] == 1;
     }
@@ -230,7 +245,7 @@ static int64_t new_block(placer *w, int64_t bytes, int64_t first, int64_t last, 
     p->blocks = b;
     p->cap_blocks = cap;
   }
-  p->blocks[p->nblocks] = (wok__block){.bytes = bytes, .first = first, .last = last, .v = v};
+  p->blocks[p->nblocks] = (wok__block){.bytes = bytes, .first = first, .last = last, .v = v, .dtype = v ? wok__ir_dtype(w->ir, v) : WOK_U8};
   p->blocks[p->nblocks].offset = pool_take(&w->pool, bytes);
   return p->nblocks++;
 }
@@ -308,7 +323,7 @@ static bool place_step(placer *w, int64_t s) {
     int64_t i = place_index(w, &n->node->out[k]);
     wok__place *q = &p->places[i];
     if (q->where != WOK__AT_NONE || place_leaf(w, n, q)) continue;
-    if (wok__ir_alias(n, &at)) {
+    if (wok__ir_alias(w->ir, n, &at)) {
       *q = p->places[place_index(w, n->in[0])];
       q->offset += at;
       continue;
@@ -323,9 +338,8 @@ static bool place_step(placer *w, int64_t s) {
       if (q->block < 0) return false;
     }
   }
-  if (!t->kernel || !t->kernel->scratch) return true;
-  wok__kdesc d = {.op = t->node->op->id, .nin = t->nin, .nout = t->nout, .in = t->in_arr, .out = t->out_arr, .attr = t->node->attr};
-  int64_t bytes = t->kernel->scratch(&d, wok__ctx_threads(p->c));
+  if (!t->kernel) return true;
+  int64_t bytes = t->scratch_bytes;
   return bytes <= 0 || (t->scratch = new_block(w, bytes, s, s, NULL)) >= 0;
 }
 

@@ -59,58 +59,130 @@ static int64_t state_bytes(const wok__ir *ir) {
   return bytes;
 }
 
-static wok_status check_limit(const wok_plan *p) {
-  int64_t limit = wok__ctx_opts(p->c)->mem_limit, all = p->memory + p->prepared + p->state;
-  if (limit <= 0 || all <= limit) return WOK_OK;
-  char a[32], v[32], s[32], l[32];
-  wok__format_size(a, sizeof a, all);
-  wok__format_size(v, sizeof v, p->memory + p->prepared);
-  wok__format_size(s, sizeof s, p->state);
-  wok__format_size(l, sizeof l, limit);
-  return wok__fail(p->c, WOK_LIMIT, "%s needs %s (values %s, state %s); the memory limit is %s", p->name, a, v, s, l);
+static const char *const computes[] = {"f32", "bf16", "bf16x3", "bf16x6"}; /* by wok__compute */
+
+const char *wok__compute_name(int i) { return i >= 0 && i < WOK__COUNT(computes) ? computes[i] : NULL; }
+
+static int compute_index(const char *name) {
+  for (int i = 0; name && i < WOK__COUNT(computes); i++)
+    if (strcmp(name, computes[i]) == 0) return i;
+  return -1;
 }
 
-static wok_status compile(wok_ctx *c, wok_plan *p, wok_val *const *results, int n, const wok_plan_opts *o) {
-  double began = wok__now();
+const char *wok__compute_word(const char *name) { return wok__compute_name(compute_index(name)); }
+
+static wok_status parse_compute(wok_ctx *c, const char *name, wok__compute *out) {
+  int i = name ? compute_index(name) : WOK__COMPUTE_OWN;
+  *out = (wok__compute)WOK__MAX(i, 0);
+  return i < 0 ? wok__fail(c, WOK_INVALID, "there is no compute \"%.20s\": f32, bf16, bf16x3, bf16x6", name) : WOK_OK;
+}
+
+/* Everything but taking the memory. take: how many operators may run again in the backward pass so that their results need not
+   be kept. */
+static wok_status plan(wok_plan *p, wok_val *const *results, int n, const wok_plan_opts *o, int64_t take) {
   wok__ir ir;
-  wok_status s = wok__ir_build(c, &ir, results, n);
+  wok__compute compute;
+  WOK__TRY(parse_compute(p->c, o->compute, &compute));
+  wok_status s = wok__ir_build(p->c, &ir, results, n);
   int64_t *order = s ? NULL : wok__new(ir.arena, int64_t, ir.n);
-  if (!s && !order) s = wok__nomem(c, ir.n * 8);
+  if (!s && !order) s = wok__nomem(p->c, ir.n * 8);
   if (!s) s = wok__ir_schedule(&ir, order);
+  if (!s) s = wok__ir_precision(&ir, order, compute);
+  if (!s && take > 0) {
+    s = wok__ir_rebuild(&ir, order, take, &p->rebuilt);
+    if (!s && !(order = wok__new(ir.arena, int64_t, ir.n))) s = wok__nomem(p->c, ir.n * 8);
+    if (!s) s = wok__ir_schedule(&ir, order);
+  }
   if (!s) s = wok__plan_place(p, &ir, order, o->reference);
   if (!s) p->state = state_bytes(&ir);
+  if (!s) s = wok__plan_find_counted(p);
   wok__ir_free(&ir);
+  return s;
+}
+
+static wok_status plan_new(wok_ctx *c, wok_plan **out, wok_val *const *results, int n, const wok_plan_opts *o, int64_t take) {
+  wok_plan *p = wok__calloc(1, (int64_t)sizeof *p);
+  *out = NULL;
+  if (!p) return wok__nomem(c, (int64_t)sizeof *p);
+  *p = (wok_plan){.c = c, .g = results[0]->g, .profile = o->profile, .dry = o->dry, .workspace = o->workspace};
+  snprintf(p->name, sizeof p->name, "%s", o->name ? o->name : "plan");
+  wok_status s = (p->arena = wok__arena_new(1 << 18)) ? WOK_OK : wok__nomem(c, 1 << 18);
+  if (!s) s = plan(p, results, n, o, take);
+  if (s) {
+    wok_plan_free(p);
+    return s;
+  }
+  p->nresults = n; /* links of accumulation chains stand behind them */
+  *out = p;
+  return WOK_OK;
+}
+
+/* What a plan's own memory may be; 0: as much as it likes. */
+static int64_t own_limit(const wok_plan *p, const wok_plan_opts *o) {
+  if (o->mem_limit > 0) return o->mem_limit;
+  int64_t limit = wok__ctx_opts(p->c)->mem_limit;
+  return limit > 0 ? WOK__MAX(limit - p->state, 1) : 0;
+}
+
+static wok_status too_large(const wok_plan *p, const wok_plan *least, int64_t limit) {
+  char all[32], v[32], again[80] = "", s[32], l[32];
+  wok__format_size(all, sizeof all, wok_plan_bytes(p) + p->state);
+  wok__format_size(v, sizeof v, wok_plan_bytes(p));
+  wok__format_size(s, sizeof s, p->state);
+  wok__format_size(l, sizeof l, limit + p->state);
+  if (least->rebuilt) {
+    char b[32];
+    wok__format_size(b, sizeof b, wok_plan_bytes(least));
+    snprintf(again, sizeof again, " or, computing again what it can, %s", b);
+  }
+  return wok__fail(p->c, WOK_LIMIT, "%s needs %s (values %s%s, state %s); the memory limit is %s", p->name, all, v, again, s, l);
+}
+
+/* The fewest operators run again with which the plan fits; what planning would take with each number is found by planning. */
+static wok_status fit_in(wok_plan **p, wok_val *const *results, int n, const wok_plan_opts *o, int64_t limit) {
+  wok_ctx *c = (*p)->c;
+  wok_plan_opts dry = *o;
+  wok_plan *least, *trial;
+  dry.dry = true;
+  limit -= 2 * (*p)->prepared; /* which dry plans do not have, and operators that run again have once more */
+  WOK__TRY(plan_new(c, &least, results, n, &dry, INT64_MAX));
+  int64_t few = 0, enough = least->rebuilt;
+  wok_status s = wok_plan_bytes(least) <= limit ? WOK_OK : too_large(*p, least, limit);
+  wok_plan_free(least);
+  while (!s && enough - few > 1) {
+    int64_t middle = few + (enough - few) / 2;
+    if ((s = plan_new(c, &trial, results, n, &dry, middle))) break;
+    if (wok_plan_bytes(trial) <= limit) enough = middle;
+    else few = middle;
+    wok_plan_free(trial);
+  }
   if (s) return s;
-  WOK__TRY(check_limit(p));
-  p->compile_s = wok__now() - began; /* taking the memory is the system's time */
-  return p->dry ? WOK_OK : workspace_fit(p->workspace, p->memory, p->name);
+  wok_plan_free(*p);
+  return plan_new(c, p, results, n, o, enough);
 }
 
 wok_status wok_compile(wok_ctx *c, wok_plan **out, wok_val *const *results, int n, const wok_plan_opts *opts) {
   *out = NULL;
   wok_plan_opts o = opts ? *opts : (wok_plan_opts){0};
+  double began = wok__now();
   if (n <= 0) return wok__fail(c, WOK_INVALID, "compile: no results were asked for");
   wok_graph *g = results[0]->g;
   for (int i = 0; i < n; i++) {
     if (results[i]->g != g) return wok__fail(c, WOK_INVALID, "compile: result %d belongs to another graph", i);
     if (g->status || wok_is_poison(results[i])) return wok__fail(c, g->status ? g->status : WOK_INVALID, "%s", g->message);
   }
-  wok_plan *p = wok__calloc(1, (int64_t)sizeof *p);
-  if (!p) return wok__nomem(c, (int64_t)sizeof *p);
-  p->c = c;
-  p->g = g;
-  p->profile = o.profile;
-  p->dry = o.dry;
-  snprintf(p->name, sizeof p->name, "%s", o.name ? o.name : "plan");
-  wok_status s = (p->arena = wok__arena_new(1 << 18)) ? WOK_OK : wok__nomem(c, 1 << 18);
-  p->workspace = o.workspace;
+  wok_plan *p;
+  WOK__TRY(plan_new(c, &p, results, n, &o, 0));
+  int64_t limit = own_limit(p, &o);
+  wok_status s = WOK_OK;
+  if (limit > 0 && wok_plan_bytes(p) > limit) s = fit_in(&p, results, n, &o, limit);
   if (!s && !p->workspace && !(s = wok_workspace_new(c, &p->workspace))) p->own_workspace = true;
-  if (!s) s = compile(c, p, results, n, &o);
+  if (!s) p->compile_s = wok__now() - began; /* taking the memory is the system's time */
+  if (!s && !p->dry) s = workspace_fit(p->workspace, p->memory, p->name);
   if (s) {
     wok_plan_free(p);
     return s;
   }
-  p->nresults = n; /* links of accumulation chains stand behind them */
   *out = p;
   return WOK_OK;
 }
@@ -168,6 +240,7 @@ wok_status wok_plan_run(wok_plan *p, const wok_run_opts *o) {
   for (int64_t i = 0; i < p->ninputs; i++)
     if (p->needs[i] && !p->bound[i])
       return wok__fail(p->c, WOK_INVALID, "%s: input %s was not bound", p->name, wok_val_name(p->input_vals[i]));
+  if (p->recount) wok__plan_recount(p);
   WOK__TRY(resolve_addresses(p));
   wok__kcall call = {.c = p->c, .seed = o ? o->seed : wok_ctx_seed(p->c), .tick = o ? o->tick : 0};
   wok__fpstate fp;

@@ -25,15 +25,30 @@ typedef struct wok__ir {
   int64_t *index;     /* by node id: position in nodes, -1 */
   wok_val **results;
   int nresults;
+  wok_val ***inputs;  /* by node id: inputs that only this node has in place of its own; NULL: its own */
+  bool *low;          /* by value id: stored in bf16 */
+  wok__compute compute;
 } wok__ir;
+
+/* The type a value is stored in. */
+static inline wok_dtype wok__ir_dtype(const wok__ir *ir, const wok_val *v) { return ir->low[v->id] ? WOK_BF16 : v->dtype; }
 
 wok_status wok__ir_build(wok_ctx *c, wok__ir *ir, wok_val *const *results, int n);
 void wok__ir_free(wok__ir *ir);
+/* Decides compute and storage types; order is any topological one. */
+wok_status wok__ir_precision(wok__ir *ir, const int64_t *order, wok__compute mode);
+wok__compute wok__ir_compute(const wok__ir *ir, const wok__node *n);
+/* Lets the backward pass make the first `take` of the values worth it again instead of keeping them; *taken: how many there were.
+   The order has to be made anew. */
+wok_status wok__ir_rebuild(wok__ir *ir, const int64_t *order, int64_t take, int64_t *taken);
+/* For rewrites: makes the tables indexed by ids as long as the graph now is (false: no memory); collects the nodes anew. */
+bool wok__ir_fit(wok__ir *ir);
+wok_status wok__ir_collect(wok__ir *ir);
 /* Fills order[ir->n] with positions in ir->nodes: producers before consumers, effects as soon as the last reader of the old
    contents has run, otherwise the order of building. */
 wok_status wok__ir_schedule(wok__ir *ir, int64_t *order);
 /* Is out 0 of the node in 0's memory under another shape? *bytes: where it begins in there. */
-bool wok__ir_alias(const wok__ir_node *n, int64_t *bytes);
+bool wok__ir_alias(const wok__ir *ir, const wok__ir_node *n, int64_t *bytes);
 
 /* ---- placed values ---- */
 typedef enum wok__where { WOK__AT_NONE, WOK__AT_PLAN, WOK__AT_BUFFER, WOK__AT_INPUT, WOK__AT_CONST } wok__where;
@@ -49,6 +64,7 @@ typedef struct wok__block {
   int64_t bytes, first, last; /* steps; last INT64_MAX: a result */
   int64_t offset;             /* in the plan's memory */
   const wok_val *v;           /* the value it was made for; NULL: scratch */
+  wok_dtype dtype;            /* that it is stored in */
 } wok__block;
 
 typedef struct wok__step {
@@ -61,8 +77,12 @@ typedef struct wok__step {
   uint32_t accumulate, unused;
   bool in_place;
   int64_t scratch; /* block, -1 none */
+  int64_t scratch_bytes;
   double flops, seconds;
 } wok__step;
+
+/* An array of a step whose outermost size goes with a count: size = unit * count. */
+typedef struct wok__counted { wok__arr *arr; int64_t unit; int count; } wok__counted;
 
 struct wok_workspace {
   wok_ctx *c;
@@ -92,6 +112,10 @@ struct wok_plan {
   int64_t prepared;   /* bytes kept by kernels */
   int64_t state;      /* bytes of the buffers it touches */
   int64_t direct;     /* effects written by their producing kernel */
+  int64_t rebuilt;    /* operators that run again in the backward pass instead of their results being kept */
+  wok__counted *counted;
+  int64_t ncounted, counts[WOK_COUNTS];
+  bool recount;       /* counts have changed since the last run */
   wok_workspace *workspace;
   bool own_workspace, profile, dry;
   void *seen;         /* the workspace's memory the addresses were made for */
@@ -99,5 +123,8 @@ struct wok_plan {
   double seconds, flops, compile_s;
 };
 
+/* Finds what is counted; after wok__plan_place. */
+wok_status wok__plan_find_counted(wok_plan *p);
+void wok__plan_recount(wok_plan *p);
 wok_status wok__plan_place(wok_plan *p, wok__ir *ir, const int64_t *order, bool reference);
 #endif

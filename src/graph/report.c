@@ -46,7 +46,7 @@ static void largest_values(const wok_plan *p, wok__str *s) {
     }
     wok__format_size(z, sizeof z, b[i]->bytes);
     wok__str_printf(s, "  %-32.60s %-18s %9s  %lld..%s\n", wok_val_name(b[i]->v),
-                    wok__shape_text(t, sizeof t, b[i]->v->dtype, &b[i]->v->shape), z, (long long)b[i]->first, e);
+                    wok__shape_text(t, sizeof t, b[i]->dtype, &b[i]->v->shape), z, (long long)b[i]->first, e);
   }
   wok__free(b);
 }
@@ -120,6 +120,7 @@ wok_status wok_plan_report(const wok_plan *p, char **text) {
   size(&s, p->prepared);
   wok__str_puts(&s, ", state it touches ");
   size(&s, p->state);
+  if (p->rebuilt) wok__str_printf(&s, "\nto fit the memory limit, %lld operators run again in the backward pass", (long long)p->rebuilt);
   wok__str_printf(&s, "\nplanned in %.1f ms; %.2f GFLOP a run", p->compile_s * 1e3, p->flops * 1e-9);
   if (p->runs) wok__str_printf(&s, "; %lld runs, %.2f ms each", (long long)p->runs, p->seconds / (double)p->runs * 1e3);
   wok__str_puts(&s, "\n");

@@ -9,29 +9,30 @@ static wok_val *resolve(const wok__ir *ir, wok_val *v) {
   return v;
 }
 
-/* Rewrites emit nodes: the tables indexed by ids grow with the graph. */
-static bool fit(wok__ir *ir) {
-  if (ir->nrep < ir->g->nvals) {
-    int64_t n = ir->g->nvals + 256;
-    wok_val **p = wok__realloc(ir->rep, n * (int64_t)sizeof *p);
-    if (!p) return false;
-    memset(p + ir->nrep, 0, (size_t)(n - ir->nrep) * sizeof *p);
-    ir->rep = p;
-    ir->nrep = n;
-  }
-  if (ir->nmoved < ir->g->nnodes) {
-    int64_t n = ir->g->nnodes + 256;
-    int64_t *p = wok__realloc(ir->moved, n * (int64_t)sizeof *p);
-    if (!p) return false;
-    memset(p + ir->nmoved, 0, (size_t)(n - ir->nmoved) * sizeof *p);
-    ir->moved = p;
-    ir->nmoved = n;
-  }
+static bool grow(void *table, int64_t *have, int64_t want, int64_t size) {
+  char **t = table;
+  char *p = wok__realloc(*t, want * size);
+  if (!p) return false;
+  memset(p + *have * size, 0, (size_t)((want - *have) * size));
+  *t = p;
+  *have = want;
   return true;
 }
 
+bool wok__ir_fit(wok__ir *ir) {
+  int64_t vals = ir->g->nvals + 256, nodes = ir->g->nnodes + 256, rep = ir->nrep, moved = ir->nmoved;
+  if (ir->nrep < ir->g->nvals &&
+      (!grow(&ir->low, &rep, vals, (int64_t)sizeof *ir->low) || !grow(&ir->rep, &ir->nrep, vals, (int64_t)sizeof(wok_val *)))) return false;
+  return ir->nmoved >= ir->g->nnodes || (grow(&ir->inputs, &moved, nodes, (int64_t)sizeof(wok_val **)) &&
+                                         grow(&ir->moved, &ir->nmoved, nodes, (int64_t)sizeof *ir->moved));
+}
+
+static wok_val **inputs_of(const wok__ir *ir, const wok__node *n) {
+  return n->id < ir->nmoved && ir->inputs[n->id] ? ir->inputs[n->id] : n->in;
+}
+
 /* Nodes that the results need, in order of building. */
-static wok_status collect(wok__ir *ir) {
+wok_status wok__ir_collect(wok__ir *ir) {
   int64_t total = ir->g->nnodes, nstack = 0, cap = 64, count = 0;
   bool *mark = wok__calloc(total ? total : 1, (int64_t)sizeof *mark);
   wok__node **stack = wok__malloc(cap * (int64_t)sizeof *stack);
@@ -45,7 +46,7 @@ static wok_status collect(wok__ir *ir) {
       wok__node *n = stack[--nstack];
       count++;
       for (int k = 0; k < n->nin && ok; k++) {
-        wok__node *from = resolve(ir, n->in[k])->node;
+        wok__node *from = resolve(ir, inputs_of(ir, n)[k])->node;
         if (mark[from->id]) continue;
         mark[from->id] = true;
         if (nstack == cap) {
@@ -74,7 +75,7 @@ static wok_status collect(wok__ir *ir) {
     r->priority = i < ir->nmoved && ir->moved[i] ? ir->moved[i] - 1 : i;
     if (!(r->in = wok__new(ir->arena, wok_val *, n->nin ? n->nin : 1))) ok = false;
     else
-      for (int k = 0; k < n->nin; k++) r->in[k] = resolve(ir, n->in[k]);
+      for (int k = 0; k < n->nin; k++) r->in[k] = resolve(ir, inputs_of(ir, n)[k]);
     ir->index[i] = ir->n++;
   }
   wok__free(mark);
@@ -148,7 +149,7 @@ static wok_status join_loss_heads(wok__ir *ir) {
     wok__emit(ir->g, WOK__OP_linear_xent_both, in, f->nin + 1, f->attr, &both);
     wok__graph_scope_swap(ir->g, scope);
     if (!both) return wok__fail(ir->c, ir->g->status, "%s", ir->g->message);
-    if (!fit(ir)) return wok__nomem(ir->c, 1 << 16);
+    if (!wok__ir_fit(ir)) return wok__nomem(ir->c, 1 << 16);
     ir->moved[both->id] = b->id + 1;
     for (int k = 0; k < 2; k++) ir->rep[f->out[k].id] = &both->out[k];
     for (int k = 0; k < b->nout && 2 + k < both->nout; k++) ir->rep[b->out[k].id] = &both->out[2 + k];
@@ -207,7 +208,7 @@ static wok_status join_pads(wok__ir *ir) {
     const char *scope = wok__graph_scope_swap(ir->g, n->scope);
     wok_val *joined = wok_concat(in, p.n, (int)axis);
     wok__graph_scope_swap(ir->g, scope);
-    if (wok_is_poison(joined) || !fit(ir)) s = wok__nomem(ir->c, 1 << 16);
+    if (wok_is_poison(joined) || !wok__ir_fit(ir)) s = wok__nomem(ir->c, 1 << 16);
     else {
       ir->moved[joined->node->id] = n->id + 1;
       ir->rep[n->out[0].id] = joined;
@@ -239,7 +240,7 @@ static wok_status split_accumulations(wok__ir *ir) {
     wok_val *last = NULL;
     const char *scope = wok__graph_scope_swap(ir->g, e->scope);
     while (count && !wok_is_poison(last = wok_accumulate(a->buffer, a->offset, chain[count - 1]))) {
-      if (!fit(ir)) break;
+      if (!wok__ir_fit(ir)) break;
       ir->moved[last->node->id] = e->id + 1;
       count--;
       if (count) { /* keeps the chain alive: results end in its last link, earlier ones are results of their own */
@@ -261,14 +262,14 @@ static wok_status split_accumulations(wok__ir *ir) {
 wok_status wok__ir_build(wok_ctx *c, wok__ir *ir, wok_val *const *results, int n) {
   *ir = (wok__ir){.c = c, .g = results[0]->g, .nresults = n};
   ir->arena = wok__arena_new(1 << 18);
-  if (!ir->arena || !(ir->results = wok__new(ir->arena, wok_val *, n)) || !fit(ir)) return wok__nomem(c, 1 << 18);
+  if (!ir->arena || !(ir->results = wok__new(ir->arena, wok_val *, n)) || !wok__ir_fit(ir)) return wok__nomem(c, 1 << 18);
   memcpy(ir->results, results, (size_t)n * sizeof *results);
   wok_status (*const passes[])(wok__ir *) = {common_subexpressions, join_loss_heads, join_pads, split_accumulations};
-  WOK__TRY(collect(ir));
+  WOK__TRY(wok__ir_collect(ir));
   for (int64_t i = 0; i < WOK__COUNT(passes); i++) {
     WOK__TRY(passes[i](ir));
     for (int k = 0; k < ir->nresults; k++) ir->results[k] = resolve(ir, ir->results[k]);
-    WOK__TRY(collect(ir));
+    WOK__TRY(wok__ir_collect(ir));
   }
   return WOK_OK;
 }
@@ -276,5 +277,7 @@ wok_status wok__ir_build(wok_ctx *c, wok__ir *ir, wok_val *const *results, int n
 void wok__ir_free(wok__ir *ir) {
   wok__arena_free(ir->arena);
   wok__free(ir->rep);
+  wok__free(ir->low);
+  wok__free(ir->inputs);
   wok__free(ir->moved);
 }

@@ -39,14 +39,15 @@ static bool adjacency_of(const edges *e, int64_t n, wok__arena *a, adjacency *ou
   return true;
 }
 
-bool wok__ir_alias(const wok__ir_node *n, int64_t *bytes) {
+bool wok__ir_alias(const wok__ir *ir, const wok__ir_node *n, int64_t *bytes) {
   *bytes = 0;
   if (n->node->op->flags & WOK__OP_ALIAS) return true;
+  if (n->node->op->id == WOK__OP_cast) return wok__ir_dtype(ir, n->in[0]) == wok__ir_dtype(ir, &n->node->out[0]);
   if (n->node->op->id != WOK__OP_slice) return false;
   /* a slice of the outermost axis that is not 1 is contiguous; kernels like their rows at 64 bytes */
   const wok__attr_slice *a = n->node->attr;
   const wok_shape *s = &n->in[0]->shape;
-  int64_t inner = wok_dtype_size(n->in[0]->dtype);
+  int64_t inner = wok_dtype_size(wok__ir_dtype(ir, n->in[0]));
   for (int i = 0; i < a->axis; i++)
     if (s->dim[i] != 1) return false;
   for (int i = (int)a->axis + 1; i < s->ndim; i++) inner *= s->dim[i];
@@ -61,7 +62,7 @@ static void readers_before(const wok__ir *ir, const adjacency *data, int64_t nod
     int64_t r = data->next[k];
     if (r == effect) continue;
     edge(e, r, effect);
-    if (wok__ir_alias(&ir->nodes[r], &at)) readers_before(ir, data, r, effect, e);
+    if (wok__ir_alias(ir, &ir->nodes[r], &at)) readers_before(ir, data, r, effect, e);
   }
 }
 

@@ -119,7 +119,7 @@ static wok_status decode(job *j) {
 }
 
 static wok_status work(job *j, const char *const *prompts) {
-  int64_t longest = 0;
+  int64_t longest = 0, tokens = 0;
   j->seq = wok__calloc(j->n, (int64_t)sizeof *j->seq);
   j->run = wok__calloc(WOK__MAX(j->n, PREFILL), (int64_t)sizeof *j->run);
   j->who = wok__calloc(WOK__MAX(j->n, PREFILL), (int64_t)sizeof *j->who);
@@ -127,9 +127,11 @@ static wok_status work(job *j, const char *const *prompts) {
   for (int i = 0; i < j->n; i++) {
     WOK__TRY(read_prompt(j, i, prompts[i]));
     longest = WOK__MAX(longest, j->seq[i].room);
+    tokens += j->seq[i].prompt;
   }
   WOK__TRY(wok__sampler_new(j->c, &j->sampler, &j->o, j->vocab));
-  WOK__TRY(wok__session_new(j->m, &j->session, j->n, WOK__MIN(longest, j->positions)));
+  const wok__session_opts o = {.slots = j->n, .capacity = WOK__MIN(longest, j->positions), .chunk = WOK__MIN(tokens, (int64_t)PREFILL)};
+  WOK__TRY(wok__session_new(j->m, &j->session, &o));
   j->stats.cache_bytes = wok__session_cache_bytes(j->session);
   double t0 = wok__now();
   WOK__TRY(prefill(j));

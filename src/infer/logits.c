@@ -27,7 +27,7 @@ static wok_status run(wok_ctx *c, wok_graph *g, wok_model *m, const int32_t *ids
   wok_batch b = {.ids = v[IDS], .pos = v[POS], .lo = v[LO], .hi = v[HI]};
   wok_val *logits = wok_cast(wok_model_forward(g, m, &b).logits, WOK_F32);
   wok_plan *p;
-  WOK__TRY(wok_compile(c, &p, &logits, 1, &(wok_plan_opts){.name = "logits"}));
+  WOK__TRY(wok_compile(c, &p, &logits, 1, &(wok_plan_opts){.name = "logits", .compute = m->compute}));
   wok_status s = wok_plan_bind(p, v[IDS], ids);
   for (int i = POS; i < COUNT && !s; i++) s = wok_plan_bind(p, v[i], scratch + (i - POS) * n);
   if (!s) s = wok_plan_run(p, NULL);

@@ -9,11 +9,15 @@
 typedef struct wok__token { int32_t id; int32_t slot; int32_t pos; bool logits; } wok__token;
 
 typedef struct wok__session wok__session;
-/* slots sequences of at most `capacity` tokens. */
-wok_status wok__session_new(wok_model *m, wok__session **s, int64_t slots, int64_t capacity);
+typedef struct wok__session_opts {
+  int64_t slots, capacity; /* so many sequences of at most so many tokens */
+  int64_t chunk;           /* most tokens of one call */
+  int64_t rows;            /* most logits of one call, if more than one for each slot */
+} wok__session_opts;
+wok_status wok__session_new(wok_model *m, wok__session **s, const wok__session_opts *o);
 void wok__session_free(wok__session *s); /* NULL is allowed */
 /* Runs n tokens (of any slots; within a slot in ascending positions). logits: rows in the order of the tokens that want them,
-   valid until the next call; NULL when none does. A plan is kept for as long as (n, rows) stay the same. */
+   valid until the next call; NULL when none does. Two plans serve every call, made when first needed. */
 wok_status wok__session_run(wok__session *s, const wok__token *t, int64_t n, const float **logits);
 int64_t wok__session_cache_bytes(const wok__session *s);
 

@@ -58,6 +58,16 @@ const wok__kernel *wok__kernel_find(const wok_ctx *c, const wok__kdesc *d, bool 
 /* All rows for an operator, for tests: i-th row or NULL past the end. */
 const wok__kernel *wok__kernel_at(wok__opid op, int64_t i);
 
+/* ---- adapt.c: calls that no kernel takes as they are, as conversions around one that computes in f32. This also defines what a
+   call with values in bf16 gives: factors of products rounded to bf16, everything computed in f32, results rounded once. ---- */
+/* By bit: which inputs of a product are its factors; 0 for other operators. */
+uint32_t wok__factors(wok__opid op);
+/* Finds the f32 kernel for d with conversions around it. *k, in the arena, has everything a table row has but scratch, which is
+   *bytes; *prep is for k->release. prepare: also prepares the kernel inside. NOTFOUND: there is none, without a message. */
+wok_status wok__adapt(wok_ctx *c, wok__arena *arena, const wok__kdesc *d, bool reference, bool prepare, wok__kernel **k,
+                      void **prep, int64_t *bytes);
+int64_t wok__adapt_scratch(const void *prep);
+
 /* Every file of kernels exports one table, listed in kernels/table.c. */
 typedef struct wok__kernel_table { const wok__kernel *rows; int64_t count; } wok__kernel_table;
 

@@ -4,7 +4,7 @@
 #define TABLES_VEC(X, isa) X(cpu_vec_##isa) X(cpu_curve_##isa) X(cpu_channel_norm_##isa)
 #define TABLES_ALL(X) X(ref_primitives) X(ref_fused) X(cpu_gemm) X(cpu_planes) TABLES_VEC(X, generic)
 #ifdef WOK_X86
-#define TABLES_X86(X) TABLES_VEC(X, avx2) TABLES_VEC(X, avx512)
+#define TABLES_X86(X) TABLES_VEC(X, avx2) TABLES_VEC(X, avx512) X(cpu_attention_amx)
 #else
 #define TABLES_X86(X)
 #endif
@@ -30,7 +30,16 @@ static const wok__kernel_table *const tables[] = {
 #undef ROW
 };
 
+static bool touches(const wok__kdesc *d, wok_dtype t) {
+  for (int i = 0; i < d->nout; i++)
+    if (d->out[i].dtype == t) return true;
+  for (int i = 0; i < d->nin; i++)
+    if (d->in[i].dtype == t) return true;
+  return false;
+}
+
 wok_dtype wok__kdesc_dtype(const wok__kdesc *d) {
+  if (d->compute == WOK__COMPUTE_BF16 || touches(d, WOK_BF16)) return WOK_BF16;
   for (int i = 0; i < d->nout; i++)
     if (wok__is_float(d->out[i].dtype)) return d->out[i].dtype;
   for (int i = 0; i < d->nin; i++)
@@ -49,12 +58,14 @@ const wok__kernel *wok__kernel_find(const wok_ctx *c, const wok__kdesc *d, bool 
   const wok__kernel *best = NULL;
   wok_dtype type = wok__kdesc_dtype(d);
   wok__isa isa = wok__ctx_isa(c);
+  bool mixed = touches(d, WOK_BF16) && (touches(d, WOK_F32) || touches(d, WOK_F64)) && d->op != WOK__OP_cast;
   for (int64_t t = 0; t < WOK__COUNT(tables); t++)
     for (int64_t r = 0; r < tables[t]->count; r++) {
       const wok__kernel *k = &tables[t]->rows[r];
       if (k->op != d->op || k->dtype != type || k->isa > isa || (reference && k->rank > 0)) continue;
       if (best && best->rank >= k->rank) continue;
-      if (k->can_run && !k->can_run(d)) continue;
+      if (k->can_run ? !k->can_run(d) : type == WOK_BF16 && mixed) continue;
+      if (k->isa == WOK__ISA_AMX && !wok__amx_permitted()) continue;
       best = k;
     }
   return best;

@@ -43,10 +43,43 @@ void wok_model_free(wok_model *m) {
   if (!m) return;
   wok__params_free(m->params);
   wok_buffer_free(m->buffer);
+  wok_buffer_free(m->low);
+  wok__slab_free(&m->low_slab);
   wok__slab_free(&m->slab);
   wok_model_config_free(&m->cfg);
   json_decref(m->kept);
   wok__free(m);
+}
+
+typedef struct narrowing { const float *from; uint16_t *to; int64_t n; } narrowing;
+enum { NARROW = 1 << 16 };
+static void narrow_piece(void *arg, int64_t piece, int worker) {
+  (void)worker;
+  const narrowing *w = arg;
+  int64_t at = piece * NARROW, n = WOK__MIN(w->n - at, (int64_t)NARROW);
+  (void)wok__convert(WOK_F32, w->from + at, WOK_BF16, w->to + at, n);
+}
+
+/* The bf16 copy of the parameters as they are. */
+static wok_status narrow(wok_model *m) {
+  if (!m->low_slab.data) {
+    WOK__TRY(wok__slab_new(m->c, &m->low_slab, WOK_BF16, m->slab.count, "parameters in bf16"));
+    WOK__TRY(wok_buffer_new(m->c, &m->low, "parameters in bf16", WOK_BF16, m->slab.count, m->low_slab.data));
+  }
+  narrowing w = {m->slab.data, m->low_slab.data, m->slab.count};
+  wok__pool_run(m->c, narrow_piece, &w, (w.n + NARROW - 1) / NARROW);
+  return WOK_OK;
+}
+
+wok_status wok_model_compute(wok_model *m, const char *compute) {
+  const char *name = wok__compute_word(compute ? compute : "f32");
+  if (!name) return wok__fail(m->c, WOK_INVALID, "there is no compute \"%.20s\": f32, bf16, bf16x3, bf16x6", compute);
+  bool low = strcmp(name, "bf16") == 0;
+  if (low && m->dtype != WOK_F32) return wok__fail(m->c, WOK_UNSUPPORTED, "a model of %s cannot compute in bf16", wok_dtype_name(m->dtype));
+  if (low) WOK__TRY(narrow(m));
+  m->compute = name;
+  wok__params_bind_low(m->params, low ? m->low : NULL);
+  return WOK_OK;
 }
 
 const wok_model_config *wok_model_get_config(const wok_model *m) { return &m->cfg; }
@@ -84,8 +117,10 @@ static wok_outputs nothing(wok_graph *g, const char *why) {
   return (wok_outputs){p, p, p};
 }
 
+static wok_dtype cache_type(const wok_model *m) { return m->compute && strcmp(m->compute, "bf16") == 0 ? WOK_BF16 : m->dtype; }
+
 static bool cache_fits(const wok_cache *k, const wok_model *m) {
-  if (k->layers != m->cfg.num_hidden_layers || k->dtype != m->dtype) return false;
+  if (k->layers != m->cfg.num_hidden_layers || k->dtype != cache_type(m)) return false;
   for (int64_t i = 0; i < k->layers; i++) {
     const wok_block *b = &m->cfg.layer[i];
     if (k->keys[i]->count != k->slots * k->capacity * b->kv_heads * b->head_dim) return false;
@@ -115,6 +150,7 @@ int64_t wok_cache_bytes(const wok_cache *k) { return k->bytes; }
 
 wok_status wok_cache_new(const wok_model *m, wok_cache **out, int64_t slots, int64_t capacity) {
   wok_ctx *c = m->c;
+  wok_dtype type = cache_type(m);
   int64_t layers = m->cfg.num_hidden_layers, rows, total = 0;
   *out = NULL;
   if (slots < 1 || capacity < 1 || !wok__mul(slots, capacity, &rows) || rows > INT32_MAX)
@@ -123,7 +159,7 @@ wok_status wok_cache_new(const wok_model *m, wok_cache **out, int64_t slots, int
   for (int64_t i = 0; i < layers; i++) {
     int64_t bytes;
     const wok_block *b = &m->cfg.layer[i];
-    if (!wok__mul(2 * rows, b->kv_heads * b->head_dim * wok_dtype_size(m->dtype), &bytes) ||
+    if (!wok__mul(2 * rows, b->kv_heads * b->head_dim * wok_dtype_size(type), &bytes) ||
         !wok__add(total, bytes, &total))
       return wok__fail(c, WOK_LIMIT, "a cache of %lld rows is too large", (long long)rows);
   }
@@ -138,7 +174,7 @@ wok_status wok_cache_new(const wok_model *m, wok_cache **out, int64_t slots, int
   }
   wok_cache *k = wok__calloc(1, (int64_t)sizeof *k);
   if (!k) return wok__nomem(c, (int64_t)sizeof *k);
-  *k = (wok_cache){.slots = slots, .capacity = capacity, .bytes = total, .dtype = m->dtype};
+  *k = (wok_cache){.slots = slots, .capacity = capacity, .bytes = total, .dtype = type};
   k->keys = wok__calloc(2 * layers, (int64_t)sizeof *k->keys);
   k->pages = wok__pages_alloc(total);
   wok_status st = k->keys && k->pages ? WOK_OK : wok__nomem(c, total);
@@ -149,9 +185,9 @@ wok_status wok_cache_new(const wok_model *m, wok_cache **out, int64_t slots, int
   char *at = k->pages;
   for (int64_t i = 0; st == WOK_OK && i < layers; i++) {
     int64_t n = rows * m->cfg.layer[i].kv_heads * m->cfg.layer[i].head_dim,
-            bytes = n * wok_dtype_size(m->dtype);
-    st = wok_buffer_new(c, &k->keys[i], "keys", m->dtype, n, at);
-    if (st == WOK_OK) st = wok_buffer_new(c, &k->values[i], "values", m->dtype, n, at + bytes);
+            bytes = n * wok_dtype_size(type);
+    st = wok_buffer_new(c, &k->keys[i], "keys", type, n, at);
+    if (st == WOK_OK) st = wok_buffer_new(c, &k->values[i], "values", type, n, at + bytes);
     at += 2 * bytes;
   }
   if (st) {

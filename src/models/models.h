@@ -120,6 +120,9 @@ struct wok_model {
   wok__params *params;
   wok__slab slab;
   wok_buffer *buffer;
+  const char *compute; /* as wok_model_compute said; NULL: f32 */
+  wok__slab low_slab;  /* the parameters in bf16, when it computes so */
+  wok_buffer *low;
   json_t *kept; /* config.json as it was read, for the keys that are not ours; NULL: made here */
 };
 wok_ctx *wok__model_ctx(const wok_model *m);

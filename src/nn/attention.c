@@ -46,8 +46,9 @@ wok_val *wok__nn_attention(wok__scope *s, wok_val *x, const void *attn_arg) {
   }
   if (a->keys) {
     wok_shape rows = WOK_SHAPE(a->cache_rows, b->kv_heads, d);
-    k = wok_store_rows(a->keys, 0, rows, in->cache_row, k);
-    v = wok_store_rows(a->values, 0, rows, in->cache_row, v);
+    wok_dtype own = wok_val_dtype(k); /* the cache may hold bf16 */
+    k = wok_cast(wok_store_rows(a->keys, 0, rows, in->cache_row, wok_cast(k, a->keys->dtype)), own);
+    v = wok_cast(wok_store_rows(a->values, 0, rows, in->cache_row, wok_cast(v, a->values->dtype)), own);
   }
   const wok_attention_opts o = {.scale = b->attention_scale,
                                 .dropout = in->training ? b->attention_dropout : 0,

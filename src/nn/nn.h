@@ -52,6 +52,8 @@ const wok_param *wok__params_list(const wok__params *p);
 int64_t wok__params_find(const wok__params *p, const char *name); /* -1: absent */
 void wok__params_fill(const wok__params *p, wok_dtype t, void *slab, uint64_t seed);
 void wok__params_bind(wok__params *p, wok_buffer *slab); /* whose ranges the values are */
+/* From now on matrices come from `low`, a bf16 copy of the slab, as f32 values of new graphs; NULL: from the slab again. */
+void wok__params_bind_low(wok__params *p, wok_buffer *low);
 /* Parameter i as a value of g, always the same one; `as` is its name under the graph's present scope. */
 wok_val *wok__params_value(wok__params *p, wok_graph *g, int64_t i, const char *as);
 

@@ -19,7 +19,7 @@ struct wok__params {
   wok__init *init;
   int64_t n, cap;
   bool open;
-  wok_buffer *slab;
+  wok_buffer *slab, *low;
   values *graphs;
 };
 
@@ -49,6 +49,7 @@ void wok__params_free(wok__params *p) {
 int64_t wok__params_count(const wok__params *p) { return p->n; }
 const wok_param *wok__params_list(const wok__params *p) { return p->list; }
 void wok__params_bind(wok__params *p, wok_buffer *slab) { p->slab = slab; }
+void wok__params_bind_low(wok__params *p, wok_buffer *low) { p->low = low; }
 
 int64_t wok__params_find(const wok__params *p, const char *name) {
   int64_t i;
@@ -119,8 +120,11 @@ static values *values_of(wok__params *p, wok_graph *g) {
 wok_val *wok__params_value(wok__params *p, wok_graph *g, int64_t i, const char *as) {
   values *v = values_of(p, g);
   if (!v) return wok__poison(g, WOK_NOMEM, "out of memory");
-  if (!v->value[i]) v->value[i] = wok_named(wok_load(g, p->slab, p->list[i].offset, p->list[i].shape), as);
-  return v->value[i];
+  if (v->value[i]) return v->value[i];
+  const wok_param *q = &p->list[i];
+  bool low = p->low && q->shape.ndim > 1;
+  wok_val *x = wok_load(g, low ? p->low : p->slab, q->offset, q->shape);
+  return v->value[i] = wok_named(low ? wok_cast(x, p->slab->dtype) : x, as);
 }
 
 /* ---- scopes ---- */

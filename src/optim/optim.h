@@ -21,6 +21,7 @@ typedef struct wok__chunk {
   float *param;
   const float *grad; /* to be multiplied by grad_scale: 1 / tokens and the clip factor in one */
   float *state[WOK__RULE_STATES];
+  uint16_t *bf16; /* NULL, or where the new parameters go as well, rounded to bf16 */
   int64_t n;
   int64_t step; /* 1-based */
   double grad_scale, lr, decay;
@@ -85,6 +86,9 @@ float *wok__optim_state(const wok__optim *o, int i);
 const wok__rule *wok__optim_rule(const wok__optim *o);
 int64_t wok__optim_steps(const wok__optim *o); /* updates done */
 void wok__optim_set_steps(wok__optim *o, int64_t steps);
+/* Updates write the parameters they change to `bf16` as well, rounded to nearest even: an array as long as the slab of
+   parameters, NULL for none. What no update has reached yet is the caller's to convert. */
+void wok__optim_set_bf16(wok__optim *o, uint16_t *bf16);
 
 void wok__optim_zero(wok__optim *o); /* the gradients */
 /* sqrt of the sum of the squares of all gradients; in double, in blocks of fixed size and order. */

@@ -17,7 +17,7 @@ static void run_adamw(const wok__chunk *k) {
                        .bias1 = 1 - pow(beta1, t),
                        .bias2 = 1 - pow(beta2, t),
                        .grad_scale = k->grad_scale};
-  wok__optim_kernels_of(k->isa)->adamw(k->param, k->grad, k->state[0], k->state[1], k->n, &a);
+  wok__optim_kernels_of(k->isa)->adamw(k->param, k->grad, k->state[0], k->state[1], k->bf16, k->n, &a);
 }
 
 static const wok__rule rules[] = {

@@ -10,6 +10,7 @@ struct wok__optim {
   const wok__rule *rule;
   wok__optim_opts opts;
   float *params;
+  uint16_t *bf16; /* or NULL */
   int64_t count, steps;
   wok__slab grads, state[WOK__RULE_STATES];
   struct chunk { int64_t offset, n; double decay; } *chunk;
@@ -107,6 +108,7 @@ float *wok__optim_state(const wok__optim *o, int i) { return o->state[i].data; }
 const wok__rule *wok__optim_rule(const wok__optim *o) { return o->rule; }
 int64_t wok__optim_steps(const wok__optim *o) { return o->steps; }
 void wok__optim_set_steps(wok__optim *o, int64_t steps) { o->steps = steps; }
+void wok__optim_set_bf16(wok__optim *o, uint16_t *bf16) { o->bf16 = bf16; }
 
 void wok__optim_zero(wok__optim *o) { wok__fill(o->c, o->grads.data, 0, o->count); }
 double wok__optim_norm(wok__optim *o) { return sqrt(wok__sumsq(o->c, o->grads.data, o->count, NULL)); }
@@ -118,6 +120,7 @@ static void update_chunk(void *arg, int64_t tile, int worker) {
   const struct chunk *k = &o->chunk[tile];
   wok__chunk call = {.param = o->params + k->offset,
                      .grad = (const float *)o->grads.data + k->offset,
+                     .bf16 = o->bf16 ? o->bf16 + k->offset : NULL,
                      .n = k->n,
                      .step = pass->step,
                      .grad_scale = pass->grad_scale,

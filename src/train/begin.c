@@ -99,7 +99,8 @@ static wok_status make_engine(wok__trainer *t) {
   WOK__TRY(wok__engine_new(t->c, &t->engine, t->m, &t->o));
   if (!judges) return WOK_OK;
   return wok__loss_new(t->c, &t->judge, t->m,
-                       &(wok__loss_opts){.name = "evaluation", .tokens = wok__micro_tokens(&t->o), .workspace = t->engine.workspace});
+                       &(wok__loss_opts){.name = "evaluation", .tokens = wok__micro_tokens(&t->o), .workspace = t->engine.workspace,
+                                         .compute = t->o.compute});
 }
 
 static wok_status restore(wok__trainer *t) {

@@ -40,7 +40,7 @@ static wok_status set_up(wok_ctx *c, const wok_model_config *cfg, bench *b, cons
   WOK__TRY(wok_model_new(c, &b->m, cfg, WOK_F32, 1));
   WOK__TRY(wok__engine_new(c, &b->engine, b->m, o));
   wok__loss dry;
-  wok__loss_opts lo = {.name = "training", .tokens = wok__micro_tokens(o), .grads = b->engine.grads, .dry = true};
+  wok__loss_opts lo = {.name = "training", .tokens = wok__micro_tokens(o), .grads = b->engine.grads, .compute = o->compute, .dry = true};
   double t = wok__now(); /* once more without taking memory: how long planning takes */
   WOK__TRY(wok__loss_new(c, &dry, b->m, &lo));
   r->compile_s = wok__now() - t;
@@ -68,15 +68,13 @@ static wok_status measure(bench *b, int reps) {
 wok_status wok_bench_train(wok_ctx *c, const wok_model_config *cfg, const wok_bench_train_opts *opts, wok_bench_train_result *r) {
   wok_bench_train_opts o = opts ? *opts : (wok_bench_train_opts){0};
   *r = (wok_bench_train_result){0};
-  if (o.compute && strcmp(o.compute, "f32") != 0)
-    return wok__fail(c, WOK_UNSUPPORTED, "compute type %s: this version computes in f32", o.compute);
   int64_t seq = o.seq ? o.seq : WOK__MIN(512, cfg->max_position_embeddings), tokens = (o.batch ? o.batch : 8) * seq;
   if (seq > cfg->max_position_embeddings)
     return wok__fail(c, WOK_INVALID, "--seq %lld: the model has %lld positions", (long long)seq, (long long)cfg->max_position_embeddings);
   int reps = o.reps > 0 ? o.reps : 5;
   bench b = {.seconds = wok__calloc(reps, (int64_t)sizeof(double))};
   wok_train_opts train = {.batch = tokens / seq, .seq = seq, .accumulate = 1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
-                          .weight_decay = 0.1, .clip = 1, .seed = 1};
+                          .weight_decay = 0.1, .clip = 1, .seed = 1, .compute = o.compute};
   wok_status s = b.seconds ? set_up(c, cfg, &b, &train, r) : wok__nomem(c, reps * 8);
   if (!s && o.report) wok_plan_profile(b.engine.micro.plan, true);
   if (!s) s = measure(&b, reps);

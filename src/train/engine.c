@@ -19,7 +19,8 @@ static wok_status set_up(wok__engine *e, const wok_train_opts *o) {
   WOK__TRY(wok_buffer_new(e->c, &e->grads, "gradients", WOK_F32, count, wok__optim_grads(e->optim)));
   WOK__TRY(wok_workspace_new(e->c, &e->workspace));
   return wok__loss_new(e->c, &e->micro, e->m,
-                       &(wok__loss_opts){.name = "training", .tokens = wok__micro_tokens(o), .grads = e->grads, .workspace = e->workspace});
+                       &(wok__loss_opts){.name = "training", .tokens = wok__micro_tokens(o), .grads = e->grads, .workspace = e->workspace,
+                                         .compute = o->compute, .mem_limit = wok__plan_room(e->c, e->m, o)});
 }
 
 wok_status wok__engine_new(wok_ctx *c, wok__engine *e, wok_model *m, const wok_train_opts *o) {

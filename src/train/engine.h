@@ -39,7 +39,8 @@ typedef struct wok__need {
 } wok__need;
 /* LIMIT when a model of this configuration cannot even be held for training; nothing is allocated. */
 wok_status wok__state_fits(wok_ctx *c, const wok_model_config *cfg, int64_t *bytes);
-wok_status wok__need_of(wok_ctx *c, wok_model *m, const wok_train_opts *o, bool evaluates, wok__need *need);
+/* What the context's limit, or the machine, leaves for the training plan beside parameters, gradients and moments. */
+int64_t wok__plan_room(const wok_ctx *c, const wok_model *m, const wok_train_opts *o);
 /* The same against the context's limit and the machine's memory: LIMIT says what would fit. */
 wok_status wok__need_fits(wok_ctx *c, wok_model *m, const wok_train_opts *o, bool evaluates, wok__need *need);
 

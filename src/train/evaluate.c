@@ -67,7 +67,7 @@ static wok_status evaluate(wok_model *m, wok_data *d, const wok_eval_opts *o, in
   wok__docs docs = wok__docs_of(m->c, d, o->split);
   wok__loss l;
   wok__task task;
-  WOK__TRY(wok__loss_new(m->c, &l, m, &(wok__loss_opts){.name = "evaluation", .tokens = rows, .accuracy = true}));
+  WOK__TRY(wok__loss_new(m->c, &l, m, &(wok__loss_opts){.name = "evaluation", .tokens = rows, .accuracy = true, .compute = m->compute}));
   wok__task_begin(&task, m->c, "eval", "tokens", docs.tokens);
   wok_status s = wok__evaluate(&l, &docs, seq, 0, &task, score);
   if (s == WOK_OK) s = wok__task_end(&task, NULL);

@@ -71,7 +71,8 @@ static wok_status set_up(wok_ctx *c, wok__loss *l, wok_model *m, const wok__loss
   WOK__TRY(wok_graph_new(c, &l->g));
   WOK__TRY(build(c, l, m, o, p));
   WOK__TRY(wok_compile(c, &l->plan, p->result, p->nresults,
-                       &(wok_plan_opts){.name = o->name, .workspace = o->workspace, .dry = o->dry}));
+                       &(wok_plan_opts){.name = o->name, .workspace = o->workspace, .dry = o->dry, .compute = o->compute,
+                                        .mem_limit = o->mem_limit}));
   if (o->dry) return WOK_OK;
   WOK__TRY(wok__batch_new(c, &l->batch, o->tokens));
   if (p->pick) {

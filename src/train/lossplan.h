@@ -10,6 +10,8 @@ typedef struct wok__loss_opts {
   const char *name;         /* in messages and plan reports */
   int64_t tokens;           /* rows of a micro-batch */
   wok_buffer *grads;        /* training: where gradients are added; NULL: evaluation, without dropout */
+  int64_t mem_limit;        /* of the plan's own memory, as wok_plan_opts says; 0: none beside the context's */
+  const char *compute;      /* of products, as wok_plan_opts says */
   bool accuracy;            /* evaluation: also how many rows' most probable token is the label */
   wok_workspace *workspace; /* shared with other plans; NULL: its own */
   bool dry;                 /* only to know the memory it would take */

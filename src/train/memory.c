@@ -33,31 +33,60 @@ wok_status wok__state_fits(wok_ctx *c, const wok_model_config *cfg, int64_t *byt
                    count, size_of(*bytes).z, what, size_of(limit).z);
 }
 
-wok_status wok__need_of(wok_ctx *c, wok_model *m, const wok_train_opts *o, bool evaluates, wok__need *need) {
-  int64_t tokens = wok__micro_tokens(o), count = wok_model_param_count(m), judge = 0;
+static int64_t state_of(const wok_model *m) {
+  int64_t count = wok_model_param_count(m);
+  return count * 4 + wok__optim_bytes(wok__rule_find("adamw"), count);
+}
+static int64_t batches_of(const wok_train_opts *o) { return 2 * WOK__BATCH_COLUMN_COUNT * wok__micro_tokens(o) * (int64_t)sizeof(int32_t); }
+
+int64_t wok__plan_room(const wok_ctx *c, const wok_model *m, const wok_train_opts *o) {
+  const char *what;
+  return WOK__MAX(bound(c, &what) - state_of(m) - batches_of(o), 1);
+}
+
+/* What a run takes; room: of the training plan, which may compute again what it would rather keep; 0: as much as it likes. */
+static wok_status need_of(wok_ctx *c, wok_model *m, const wok_train_opts *o, bool evaluates, int64_t room, wok__need *need) {
+  int64_t tokens = wok__micro_tokens(o), judge = 0;
   wok_buffer *grads;
-  WOK__TRY(wok_buffer_new(c, &grads, "gradients", WOK_F32, count, NULL));
-  wok_status s = wok__loss_measure(c, m, &(wok__loss_opts){.name = "training", .tokens = tokens, .grads = grads}, &need->plan);
-  if (s == WOK_OK && evaluates) s = wok__loss_measure(c, m, &(wok__loss_opts){.name = "evaluation", .tokens = tokens}, &judge);
+  WOK__TRY(wok_buffer_new(c, &grads, "gradients", WOK_F32, wok_model_param_count(m), NULL));
+  wok__loss_opts lo = {.name = "training", .tokens = tokens, .grads = grads, .compute = o->compute, .mem_limit = room};
+  wok_status s = wok__loss_measure(c, m, &lo, &need->plan);
+  lo = (wok__loss_opts){.name = "evaluation", .tokens = tokens, .compute = o->compute};
+  if (s == WOK_OK && evaluates) s = wok__loss_measure(c, m, &lo, &judge);
   wok_buffer_free(grads);
-  need->plan = WOK__MAX(need->plan, judge) + 2 * WOK__BATCH_COLUMN_COUNT * tokens * (int64_t)sizeof(int32_t);
-  need->state = count * 4 + wok__optim_bytes(wok__rule_find("adamw"), count);
+  need->plan = WOK__MAX(need->plan, judge) + batches_of(o);
+  need->state = state_of(m);
   return s;
+}
+
+/* Does it fit, if need be by computing again? */
+static wok_status fits_in(wok_ctx *c, wok_model *m, const wok_train_opts *o, bool evaluates, int64_t limit, wok__need *need, bool *fits) {
+  WOK__TRY(need_of(c, m, o, evaluates, 0, need));
+  *fits = need->state + need->plan <= limit;
+  if (*fits || need->state >= limit) return WOK_OK;
+  wok__need less;
+  wok_status s = need_of(c, m, o, evaluates, wok__plan_room(c, m, o), &less);
+  if (s == WOK_LIMIT) return WOK_OK;
+  WOK__TRY(s);
+  *fits = less.state + less.plan <= limit;
+  if (*fits) *need = less;
+  return WOK_OK;
 }
 
 /* The largest of the smaller runs that fits: more micro-batches, then one sequence at a time of half the length, and so on. */
 static wok_status find_smaller(wok_ctx *c, wok_model *m, const wok_train_opts *o, int64_t limit, wok_train_opts *fits, wok__need *need) {
+  bool yes;
   *fits = *o;
   for (int64_t k = o->accumulate + 1; k <= o->batch; k++) {
     if (o->batch % k != 0) continue;
     fits->accumulate = k;
-    WOK__TRY(wok__need_of(c, m, fits, false, need));
-    if (need->state + need->plan <= limit) return WOK_OK;
+    WOK__TRY(fits_in(c, m, fits, false, limit, need, &yes));
+    if (yes) return WOK_OK;
   }
   for (fits->batch = fits->accumulate = 1; fits->seq > 1;) {
     fits->seq /= 2;
-    WOK__TRY(wok__need_of(c, m, fits, false, need));
-    if (need->state + need->plan <= limit) return WOK_OK;
+    WOK__TRY(fits_in(c, m, fits, false, limit, need, &yes));
+    if (yes) return WOK_OK;
   }
   fits->seq = 0;
   return WOK_OK;
@@ -66,9 +95,10 @@ static wok_status find_smaller(wok_ctx *c, wok_model *m, const wok_train_opts *o
 wok_status wok__need_fits(wok_ctx *c, wok_model *m, const wok_train_opts *o, bool evaluates, wok__need *need) {
   const char *what;
   int64_t limit = bound(c, &what);
-  WOK__TRY(wok__need_of(c, m, o, evaluates, need));
+  bool yes;
+  WOK__TRY(fits_in(c, m, o, evaluates, limit, need, &yes));
+  if (yes) return WOK_OK;
   int64_t all = need->state + need->plan;
-  if (all <= limit) return WOK_OK;
   wok_train_opts fits;
   wok__need less;
   WOK__TRY(find_smaller(c, m, o, limit, &fits, &less));

@@ -1,6 +1,7 @@
 /* train/settings.c - the table of the options of a run. */
 #include <math.h>
 #include <string.h>
+#include "graph/graph.h"
 #include "train/settings.h"
 
 typedef enum kind { INT, SMALL, REAL, SCHEDULE, WORD, SEED } kind;
@@ -63,7 +64,6 @@ static const setting table[] = {
 };
 
 static const char *const schedules[] = {"cosine", "linear", "constant"}; /* by wok_schedule */
-static const char *const computes[] = {"f32"};
 
 const char *wok__schedule_word(wok_schedule s) { return (unsigned)s < WOK__COUNT(schedules) ? schedules[s] : "?"; }
 
@@ -138,9 +138,8 @@ static bool take_stored(wok_train_opts *out, const json_t *stored, const setting
     *(wok_schedule *)field(out, t) = (wok_schedule)i;
     return true;
   case WORD:
-    i = word_index(computes, WOK__COUNT(computes), json_string_value(j));
-    if (i < 0) return false;
-    *(const char **)field(out, t) = computes[i];
+    if (!wok__compute_word(json_string_value(j))) return false;
+    *(const char **)field(out, t) = wok__compute_word(json_string_value(j));
     return true;
   case SEED: return parse_seed(json_string_value(j), field(out, t));
   }
@@ -149,7 +148,7 @@ static bool take_stored(wok_train_opts *out, const json_t *stored, const setting
 
 static void take_default(wok_train_opts *o, const setting *t, const wok__setting_facts *f) {
   if (t->kind == SEED) *(uint64_t *)field(o, t) = f->seed;
-  else if (t->kind == WORD) *(const char **)field(o, t) = computes[0];
+  else if (t->kind == WORD) *(const char **)field(o, t) = wok__compute_name(0);
   else if (t->kind != SCHEDULE) set_number(o, t, t->derived ? t->derived(o, f) : t->standard);
 }
 
@@ -180,8 +179,8 @@ wok_status wok__settings_resolve(wok_ctx *c, wok_train_opts *out, const wok_trai
                                  const wok__setting_facts *f) {
   wok_train_opts in = given ? *given : (wok_train_opts){0};
   if (!in.seed) in.seed = f->seed;
-  if (in.compute && word_index(computes, WOK__COUNT(computes), in.compute) < 0)
-    return wok__fail(c, WOK_UNSUPPORTED, "compute \"%.20s\" is not one of this version's: f32", in.compute);
+  if (in.compute && !(in.compute = wok__compute_word(in.compute)))
+    return wok__fail(c, WOK_INVALID, "there is no compute \"%.20s\": f32, bf16, bf16x3, bf16x6", given->compute);
   bool new_length = in.steps != 0 || in.minutes != 0;
   *out = in;
   for (int64_t i = 0; i < WOK__COUNT(table); i++) {
@@ -190,7 +189,6 @@ wok_status wok__settings_resolve(wok_ctx *c, wok_train_opts *out, const wok_trai
     if (was_given(&in, t)) take_given(out, &in, t);
     else if (!keeps || !take_stored(out, stored, t)) take_default(out, t, f);
   }
-  if (out->compute) out->compute = computes[word_index(computes, WOK__COUNT(computes), out->compute)];
   /* By time is 0, which a run by steps cannot have. */
   if (out->eval_every == 0 && !by_time(out)) out->eval_every = (int64_t)twentieth(out);
   if (out->save_every == 0 && !by_time(out)) out->save_every = out->eval_every;

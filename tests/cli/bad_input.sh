@@ -247,7 +247,7 @@ refused 1 'name=value' -- "$WOK" pretrain --data data -o new --set hidden_size
 refused 1 layer.9 '0 to 3' -- "$WOK" pretrain --data data -o new --set layer.9/gated=true
 refused 1 seq 512 256 positions -- "$WOK" pretrain --data data -o new --seq 512 --quiet
 refused 1 batch 8 3 -- "$WOK" pretrain --data data -o new --accumulate 3 --quiet
-refused 1 bf16 f32 -- "$WOK" pretrain --data data -o new --compute bf16 --quiet
+refused 2 bf12 bf16x6 -- "$WOK" pretrain --data data -o new --compute bf12 --quiet
 refused 1 sample 1 positions -- "$WOK" pretrain --data data -o new --sample "$(head -c 1000 text)" --quiet
 nothing_in new
 setup "$WOK" pack one --no-hold-out -o small

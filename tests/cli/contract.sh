@@ -161,7 +161,7 @@ ran 0 "$WOK" bench gemm --m 64 --n 64 --k 64 --reps 2 --json
 parses out .bench .machine.cpu .gemm.0.m .gemm.0.gflops
 refused 2 "'cook'" 'gemm' -- "$WOK" bench cook
 refused 2 --m --n --k -- "$WOK" bench gemm --m 5 --quiet
-refused 1 bf16 f32 -- "$WOK" bench train --compute bf16 --preset nano
+refused 2 bf12 bf16x6 -- "$WOK" bench train --compute bf12 --preset nano
 
 part 'no progress and no notes where nobody watches and --quiet is given'
 # shellcheck disable=SC2086

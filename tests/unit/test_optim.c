@@ -52,6 +52,8 @@ static void fill_values(float *x, int n, int a, int b, int modulus, float scale)
 static void adamw_is_that_of_pytorch(void **state) {
   scratch *s = *state;
   float params[COUNT] = {0};
+  uint16_t bf16[COUNT];
+  memset(bf16, 0xff, sizeof bf16);
   fill_values(params, WEIGHTS, 37, 0, 101, 64);
   fill_values(params + BIAS_AT, COLS, 41, 7, 101, 64);
   const wok_param list[] = {param("weight", WOK_ROLE_KERNEL, WOK_SHAPE(ROWS, COLS), 0),
@@ -67,8 +69,13 @@ static void adamw_is_that_of_pytorch(void **state) {
     wok__optim_report r;
     assert_works(s->c, wok__optim_step(o, 0.25, 0.01 * t / 10, &r));
     assert_true(r.clip == 1);
+    if (t == 9) wok__optim_set_bf16(o, bf16);
   }
   assert_int_equal(wok__optim_steps(o), 10);
+  for (int i = 0; i < COUNT; i++) { /* of what was updated, and of that alone */
+    uint16_t want = i < WEIGHTS || (i >= BIAS_AT && i < BIAS_AT + COLS) ? wok__f32_to_bf16(params[i]) : UINT16_MAX;
+    if (bf16[i] != want) fail_msg("bf16[%d]: %04x, not %04x", i, bf16[i], want);
+  }
   all_near("weight", params, weight_after, WEIGHTS, 3e-7);
   all_near("bias", params + BIAS_AT, bias_after, COLS, 3e-7);
   assert_string_equal(wok__optim_rule(o)->state[0], "m");

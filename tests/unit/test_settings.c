@@ -67,7 +67,7 @@ static void refused(void **state) {
       {{.batch = 8, .accumulate = 3}, WOK_INVALID, "batch must be a multiple of accumulate"},
       {{.seq = 513}, WOK_INVALID, "seq 513 is more than the model's 512 positions"},
       {{.batch = 1 << 20, .seq = 512}, WOK_INVALID, "use accumulate"},
-      {{.compute = "bf16"}, WOK_UNSUPPORTED, "compute \"bf16\""},
+      {{.compute = "bf12"}, WOK_INVALID, "compute \"bf12\""},
       {{.schedule = (wok_schedule)9}, WOK_INVALID, "schedule"},
   };
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

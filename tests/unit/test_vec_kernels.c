@@ -567,8 +567,10 @@ static void test_adamw(void **state) {
       if (!have_level(isa)) continue;
       int64_t n = sizes[s];
       wok__arr p = make_f32(WOK_SHAPE(n), 1), m = make_f32(WOK_SHAPE(n), 0), v = make_f32(WOK_SHAPE(n), 0), got[MOST_THREADS + 1][3];
+      wok__arr bf[MOST_THREADS + 1];
       double *dp = need((size_t)n * 8), *dm = need((size_t)n * 8), *dv = need((size_t)n * 8);
       for (int64_t i = 0; i < n; i++) dp[i] = at(&p, i);
+      for (int t = 1; t <= MOST_THREADS; t++) bf[t] = make_out_of(WOK_BF16, WOK_SHAPE(n));
       for (int t = 1; t <= MOST_THREADS; t++)
         for (int k = 0; k < 3; k++) {
           got[t][k] = make_out(WOK_SHAPE(n));
@@ -579,7 +581,7 @@ static void test_adamw(void **state) {
         wok__adamw_args a = {.lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.1, .grad_scale = 0.25};
         a.bias1 = 1 - pow(a.beta1, step), a.bias2 = 1 - pow(a.beta2, step);
         for (int t = 1; t <= MOST_THREADS; t++)
-          wok__adamw(context(isa, t), f32(&got[t][0]), f32(&g), f32(&got[t][1]), f32(&got[t][2]), n, &a);
+          wok__adamw(context(isa, t), f32(&got[t][0]), f32(&g), f32(&got[t][1]), f32(&got[t][2]), step == 5 ? bf[t].data : NULL, n, &a);
         for (int64_t i = 0; i < n; i++) {
           double x = at(&g, i) * a.grad_scale;
           dm[i] = a.beta1 * dm[i] + (1 - a.beta1) * x;
@@ -596,6 +598,11 @@ static void test_adamw(void **state) {
           assert_true(guard_ok(&got[t][k]));
           assert_memory_equal(got[t][k].data, got[1][k].data, (size_t)n * 4);
         }
+      for (int t = 1; t <= MOST_THREADS; t++) { /* the copy is what a conversion afterwards would make */
+        assert_true(guard_ok(&bf[t]));
+        for (int64_t i = 0; i < n; i++) assert_int_equal(((uint16_t *)bf[t].data)[i], wok__f32_to_bf16(f32(&got[t][0])[i]));
+        free(bf[t].data);
+      }
       for (int t = 1; t <= MOST_THREADS; t++)
         for (int k = 0; k < 3; k++) free(got[t][k].data);
       free(p.data), free(m.data), free(v.data), free(dp), free(dm), free(dv);

@@ -36,7 +36,7 @@ static int free_contexts(void **state) {
 /* Does this machine have the level? */
 static bool have_level(int isa) { return (int)wok__ctx_isa(context(isa, 1)) == isa; }
 
-static const wok__kernel *find_row(int isa, wok__opid op) {
+static const wok__kernel *find_row_of(int isa, wok__opid op, wok_dtype type) {
 #ifdef WOK_X86
   const wok__kernel_table *t = isa == WOK__ISA_AVX512 ? &wok__kernels_cpu_vec_avx512
                                : isa == WOK__ISA_AVX2 ? &wok__kernels_cpu_vec_avx2
@@ -45,9 +45,10 @@ static const wok__kernel *find_row(int isa, wok__opid op) {
   const wok__kernel_table *t = &wok__kernels_cpu_vec_generic;
 #endif
   for (int64_t i = 0; i < t->count; i++)
-    if (t->rows[i].op == op) return &t->rows[i];
+    if (t->rows[i].op == op && t->rows[i].dtype == type) return &t->rows[i];
   return NULL;
 }
+static inline const wok__kernel *find_row(int isa, wok__opid op) { return find_row_of(isa, op, WOK_F32); }
 
 /* A call: inputs, outputs, attributes; the arrays' memory is the test's. */
 typedef struct call {
@@ -66,9 +67,15 @@ static void *need(size_t n) {
   return p;
 }
 
-/* Scratch is full of NaN: nothing may be read that was not written. */
+/* By the row for BF16 where an array is that, else by the one for F32. Scratch is full of NaN: nothing may be read that was
+   not written. */
 static bool run_call(const call *c, int isa, int threads) {
-  const wok__kernel *row = find_row(isa, c->op);
+  wok_dtype type = WOK_F32;
+  for (int i = 0; i < c->nin; i++)
+    if (c->in[i].dtype == WOK_BF16) type = WOK_BF16;
+  for (int i = 0; i < c->nout; i++)
+    if (c->out[i].dtype == WOK_BF16) type = WOK_BF16;
+  const wok__kernel *row = find_row_of(isa, c->op, type);
   assert_non_null(row);
   wok__arr in[10], out[4];
   for (int i = 0; i < c->nin; i++) in[i] = c->in[i], in[i].data = NULL;
@@ -107,14 +114,16 @@ static inline wok__arr make_f32(wok_shape s, float size) {
   return a;
 }
 /* For results: NaN, with a guard of NaN behind that run_call's caller checks with guard_ok. */
-static inline wok__arr make_out(wok_shape s) {
-  wok__arr a = {WOK_F32, s, NULL};
-  a.data = need((size_t)count(&a) * 4);
-  memset(a.data, 0xff, (size_t)count(&a) * 4 + 64);
+static inline wok__arr make_out_of(wok_dtype type, wok_shape s) {
+  wok__arr a = {type, s, NULL};
+  size_t bytes = (size_t)wok__bytes(type, &s);
+  a.data = need(bytes);
+  memset(a.data, 0xff, bytes + 64);
   return a;
 }
+static inline wok__arr make_out(wok_shape s) { return make_out_of(WOK_F32, s); }
 static inline bool guard_ok(const wok__arr *a) {
-  const uint8_t *p = (const uint8_t *)a->data + count(a) * 4;
+  const uint8_t *p = (const uint8_t *)a->data + wok__bytes(a->dtype, &a->shape);
   for (int i = 0; i < 64; i++)
     if (p[i] != 0xff) return false;
   return true;

@@ -6,9 +6,9 @@ _wok() {
     info) words=' --threads --seed --memory --isa --json --quiet --help' ;;
     pack) words=' --output --tokenizer --documents --hold-out --no-hold-out --min-count --strip-ansi --threads --seed --memory --isa --json --quiet --help' ;;
     pretrain) words=' --data --output --arch --preset --depth --style --set --dropout --steps --minutes --batch --seq --accumulate --lr --min-lr --warmup --schedule --beta1 --beta2 --eps --weight-decay --no-weight-decay --clip --no-clip --compute --eval-every --save-every --keep --baselines --sample --resume --overwrite --dry-run --threads --seed --memory --isa --json --quiet --help' ;;
-    eval) words=' --model --data --split --batch --seq --baselines --threads --seed --memory --isa --json --quiet --help' ;;
-    generate) words=' --model --prompt --prompts --tokens --greedy --temperature --top-k --top-p --repetition-penalty --repetition-window --ignore-eod --threads --seed --memory --isa --json --quiet --help' ;;
-    logits) words=' --model --ids --threads --seed --memory --isa --json --quiet --help' ;;
+    eval) words=' --model --data --split --batch --seq --compute --baselines --threads --seed --memory --isa --json --quiet --help' ;;
+    generate) words=' --model --prompt --prompts --tokens --greedy --temperature --top-k --top-p --repetition-penalty --repetition-window --ignore-eod --compute --threads --seed --memory --isa --json --quiet --help' ;;
+    logits) words=' --model --ids --compute --threads --seed --memory --isa --json --quiet --help' ;;
     report) words=' --output --threads --seed --memory --isa --json --quiet --help' ;;
     runs) words=' --threads --seed --memory --isa --json --quiet --help' ;;
     inspect) words=' --tensors --plan --dot --batch --seq --verify --threads --seed --memory --isa --json --quiet --help' ;;

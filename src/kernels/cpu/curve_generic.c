@@ -2,4 +2,5 @@
 #include "kernels/cpu/vec_isa_generic.h"
 #include "kernels/cpu/vec.h"
 #include "kernels/cpu/vec_math.inc"
+#include "kernels/cpu/vec_each.inc"
 #include "kernels/cpu/curve.inc"

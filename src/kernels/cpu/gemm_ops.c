@@ -113,8 +113,11 @@ static wok_status prepare(wok_ctx *c, const wok__kdesc *d, void **prep, int64_t 
   return WOK_OK;
 }
 
-static void run(const wok__kcall *k) {
+static void run(const wok__kcall *k, wok__opid op) {
   wok__gemm_plan p = *(const wok__gemm_plan *)k->prep;
+  wok__gemm now; /* counted rows: fewer than planned for */
+  const wok__kdesc d = {.op = op, .nin = k->nin, .nout = k->nout, .in = k->in, .out = k->out, .attr = k->attr};
+  if (describe(&d, &now)) p.g.M = now.M, p.g.K = now.K, p.g.batch = now.batch;
   p.g.beta = k->accumulate & 1;
   const void *bias = p.g.bias ? k->in[2].data : NULL;
   char *work = k->scratch;
@@ -127,11 +130,13 @@ static void run(const wok__kcall *k) {
   }
   wok__gemm_run(k->c, &p, k->in[0].data, k->in[1].data, k->out[0].data, bias, work);
 }
+static void run_matmul(const wok__kcall *k) { run(k, WOK__OP_matmul); }
+static void run_linear(const wok__kcall *k) { run(k, WOK__OP_linear); }
 
 #define PRODUCT(op, type)                                                                                    \
-  { "gemm", WOK__OP_##op, type, WOK__ISA_GENERIC, 40, 1, can_run, scratch, prepare, wok__free, run }
+  { "gemm", WOK__OP_##op, type, WOK__ISA_GENERIC, 40, 1, can_run, scratch, prepare, wok__free, run_##op }
 #define PRODUCT_AMX(op, type, kind)                                                                          \
-  { "amx-" #kind, WOK__OP_##op, type, WOK__ISA_AMX, 50, 1, can_##kind, scratch, prepare, wok__free, run }
+  { "amx-" #kind, WOK__OP_##op, type, WOK__ISA_AMX, 50, 1, can_##kind, scratch, prepare, wok__free, run_##op }
 #define PRODUCTS_AMX(op)                                                                                     \
   PRODUCT_AMX(op, WOK_F32, bf16x3), PRODUCT_AMX(op, WOK_F32, bf16x6), PRODUCT_AMX(op, WOK_BF16, bf16),       \
       PRODUCT_AMX(op, WOK_BF16, bf16x3), PRODUCT_AMX(op, WOK_BF16, bf16x6)

@@ -21,6 +21,7 @@ typedef struct pass {
   const wok__optim_kernels *with;
   float *p, *m, *v, number;
   const float *g;
+  uint16_t *bf;
   int64_t n, size; /* of a tile */
   const wok__adamw_args *args;
   double part[PARTS];
@@ -37,10 +38,10 @@ static void tile_adamw(void *arg, int64_t tile, int worker) {
   const pass *s = arg;
   int64_t at = tile * s->size;
   (void)worker;
-  s->with->adamw(s->p + at, s->g + at, s->m + at, s->v + at, length(s, tile), s->args);
+  s->with->adamw(s->p + at, s->g + at, s->m + at, s->v + at, s->bf ? s->bf + at : NULL, length(s, tile), s->args);
 }
-void wok__adamw(wok_ctx *c, float *p, const float *g, float *m, float *v, int64_t n, const wok__adamw_args *a) {
-  pass s = {.p = p, .g = g, .m = m, .v = v, .n = n, .args = a};
+void wok__adamw(wok_ctx *c, float *p, const float *g, float *m, float *v, uint16_t *bf, int64_t n, const wok__adamw_args *a) {
+  pass s = {.p = p, .g = g, .m = m, .v = v, .bf = bf, .n = n, .args = a};
   start(c, &s, tile_adamw);
 }
 

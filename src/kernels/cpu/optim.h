@@ -15,7 +15,8 @@ typedef struct wok__adamw_args {
 } wok__adamw_args;
 
 typedef struct wok__optim_kernels {
-  void (*adamw)(float *p, const float *g, float *m, float *v, int64_t n, const wok__adamw_args *a);
+  /* bf: where p goes as well, rounded to bf16 as wok__f32_to_bf16 does; NULL: nowhere */
+  void (*adamw)(float *p, const float *g, float *m, float *v, uint16_t *bf, int64_t n, const wok__adamw_args *a);
   double (*sumsq)(const float *x, int64_t n); /* of squares, in double: blocks of WOK__SUMSQ_BLOCK added in order */
   bool (*finite)(const float *x, int64_t n);  /* no NaN, no infinity */
   void (*scale)(float *x, float by, int64_t n);
@@ -24,7 +25,7 @@ typedef struct wok__optim_kernels {
 enum { WOK__SUMSQ_BLOCK = 4096 };
 const wok__optim_kernels *wok__optim_kernels_of(wok__isa isa);
 
-void wok__adamw(wok_ctx *c, float *p, const float *g, float *m, float *v, int64_t n, const wok__adamw_args *a);
+void wok__adamw(wok_ctx *c, float *p, const float *g, float *m, float *v, uint16_t *bf, int64_t n, const wok__adamw_args *a);
 double wok__sumsq(wok_ctx *c, const float *x, int64_t n, bool *finite); /* finite may be NULL */
 void wok__scale(wok_ctx *c, float *x, float by, int64_t n);
 void wok__fill(wok_ctx *c, float *x, float with, int64_t n);

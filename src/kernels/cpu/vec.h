@@ -6,8 +6,12 @@
  *
  *   vf, vu, vm   VL floats, VL 32-bit words, a mask of VL lanes
  *   vf_load_n, vf_store_n   the first n lanes, 0 <= n <= VL; the other lanes read zero, are not written
+ *   vf_load_bf[_n]          bf16 numbers, widened
+ *   vf_round_bf(a)          rounded to bf16, to nearest even, as wok__f32_to_bf16 does: denormals and NaN included
+ *   vf_store_high[_n]       the high halves: of what vf_round_bf gave, or of what was loaded as bf16
  *   vf_fma(a,b,c) = a b + c; vf_fnma = c - a b; rounded once where the machine can, at most twice elsewhere
  *   vf_max(a,b), vf_min(a,b) give b when either is NaN: a limit stands first, what may be NaN second
+ *   vf_inverse(a)           1 / a for a in [1, 2^127], within one unit of the last place
  *   vf_rint      of |a| < 2^22, to nearest even
  *   vf_scale2(a,n) = a 2^n, n a whole number in [-250, 250]; vf_scale2_near: n in [-127, 127], and -127 gives 0
  *   vf_split     a = m 2^e, m in [0.75, 1.5), of a positive finite a
@@ -47,13 +51,42 @@ VFN void vf_put(float *p, vf a, int64_t n) {
   else vf_store_n(p, a, n);
 }
 
+/* ---- numbers stored as f32 or as bf16 ----
+   A kernel is written over get and put; computing is in f32 always. Which of a call's arrays are bf16 is a set of bits; a kernel
+   is compiled for the sets that matter (constants, so that nothing is left to decide) and once for all others. */
+VFN const void *item(const void *p, int64_t i, int bf) { return (const char *)p + i * (bf ? 2 : 4); }
+VFN void *item_out(void *p, int64_t i, int bf) { return (char *)p + i * (bf ? 2 : 4); }
+VFN vf get(const void *p, int64_t i, int64_t n, int bf) {
+  if (!bf) return vf_get((const float *)p + i, n);
+  const uint16_t *h = (const uint16_t *)p + i;
+  return n == VL ? vf_load_bf(h) : vf_load_bf_n(h, n);
+}
+VFN void put_high(uint16_t *p, vf a, int64_t n) {
+  if (n == VL) vf_store_high(p, a);
+  else vf_store_high_n(p, a, n);
+}
+VFN void put(void *p, int64_t i, vf a, int64_t n, int bf) {
+  if (bf) put_high((uint16_t *)p + i, vf_round_bf(a), n);
+  else vf_put((float *)p + i, a, n);
+}
+
 VFN int64_t blocks_of(int64_t n, int64_t block) { return (n + block - 1) / block; }
 VFN int64_t count_of(const wok__arr *a) { return wok__shape_count(&a->shape); }
 VFN int64_t last_dim(const wok__arr *a) { return a->shape.ndim ? a->shape.dim[a->shape.ndim - 1] : 1; }
 VFN bool wanted(const wok__kcall *k, int out) { return out < k->nout && !(k->unused >> out & 1u); }
 VFN bool adds(const wok__kcall *k, int out) { return k->accumulate >> out & 1u; }
 VFN float *out_f32(const wok__kcall *k, int out) { return wanted(k, out) ? k->out[out].data : NULL; }
+VFN int is_bf(const wok__arr *a) { return a->dtype == WOK_BF16; }
+VFN bool is_f32(const wok__arr *a) { return a->dtype == WOK_F32; }
 
+/* No floating-point array but f32 and bf16. */
+VFN bool f32_or_bf(const wok__kdesc *d) {
+  for (int i = 0; i < d->nin + d->nout; i++) {
+    wok_dtype t = i < d->nin ? d->in[i].dtype : d->out[i - d->nin].dtype;
+    if (t == WOK_F64 || t == WOK_F16) return false;
+  }
+  return true;
+}
 /* Every input and output that is a floating-point array is f32 (a row is chosen by one type only). */
 VFN bool all_f32(const wok__kdesc *d) {
   for (int i = 0; i < d->nin + d->nout; i++) {

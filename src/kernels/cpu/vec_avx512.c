@@ -2,6 +2,7 @@
 #include "kernels/cpu/vec_isa_avx512.h"
 #include "kernels/cpu/vec.h"
 #include "kernels/cpu/vec_math.inc"
+#include "kernels/cpu/vec_each.inc"
 #include "kernels/cpu/vec_elementwise.inc"
 #include "kernels/cpu/vec_shape.inc"
 #include "kernels/cpu/vec_reduce.inc"

@@ -27,10 +27,37 @@ VFN __m256i first_lanes(int64_t n) {
 VFN vf vf_load_n(const float *p, int64_t n) { return _mm256_maskload_ps(p, first_lanes(n)); }
 VFN void vf_store_n(float *p, vf a, int64_t n) { _mm256_maskstore_ps(p, first_lanes(n), a); }
 
+VFN vf vf_of_high(__m128i h) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16)); }
+VFN __m128i vf_high(vf a) {
+  __m256i h = _mm256_srli_epi32(_mm256_castps_si256(a), 16);
+  return _mm_packus_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
+}
+VFN vf vf_load_bf(const uint16_t *p) { return vf_of_high(_mm_loadu_si128((const __m128i *)(const void *)p)); }
+VFN void vf_store_high(uint16_t *p, vf a) { _mm_storeu_si128((__m128i *)(void *)p, vf_high(a)); }
+VFN vf vf_load_bf_n(const uint16_t *p, int64_t n) {
+  uint16_t h[8] = {0};
+  for (int64_t i = 0; i < 8; i++)
+    if (i < n) h[i] = p[i];
+  return vf_load_bf(h);
+}
+VFN void vf_store_high_n(uint16_t *p, vf a, int64_t n) {
+  uint16_t h[8];
+  vf_store_high(h, a);
+  for (int64_t i = 0; i < 8; i++)
+    if (i < n) p[i] = h[i];
+}
+VFN vf vf_round_bf(vf a) {
+  __m256i u = _mm256_castps_si256(a), odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+  __m256i up = _mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7fff)), odd);
+  __m256i quiet = _mm256_or_si256(u, _mm256_set1_epi32(0x400000));
+  return _mm256_blendv_ps(_mm256_castsi256_ps(up), _mm256_castsi256_ps(quiet), _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+}
+
 VFN vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 VFN vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 VFN vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
 VFN vf vf_div(vf a, vf b) { return _mm256_div_ps(a, b); }
+VFN vf vf_inverse(vf a) { return _mm256_div_ps(_mm256_set1_ps(1.0f), a); }
 VFN vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 VFN vf vf_fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
 VFN vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }

@@ -25,10 +25,40 @@ VFN __mmask16 first_lanes(int64_t n) { return (__mmask16)((1u << n) - 1u); }
 VFN vf vf_load_n(const float *p, int64_t n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
 VFN void vf_store_n(float *p, vf a, int64_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), a); }
 
+VFN __m512i half_words(int first) { /* first, first + 1 to every second place, or first, first + 2 ... in a row */
+  short w[32];
+  for (int i = 0; i < 32; i++) w[i] = (short)(first ? 2 * (i % 16) + 1 : i / 2);
+  __m512i v;
+  __builtin_memcpy(&v, w, sizeof v);
+  return v;
+}
+/* One permutation of words where widening and shifting, or shifting and narrowing, would be two to four instructions. */
+VFN vf vf_of_high(__m256i h) {
+  return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, half_words(0), _mm512_castsi256_si512(h)));
+}
+VFN __m256i vf_high(vf a) {
+  return _mm512_castsi512_si256(_mm512_permutexvar_epi16(half_words(1), _mm512_castps_si512(a)));
+}
+VFN vf vf_load_bf(const uint16_t *p) { return vf_of_high(_mm256_loadu_si256((const __m256i *)(const void *)p)); }
+VFN vf vf_load_bf_n(const uint16_t *p, int64_t n) { return vf_of_high(_mm256_maskz_loadu_epi16(first_lanes(n), p)); }
+VFN void vf_store_high(uint16_t *p, vf a) { _mm256_storeu_si256((__m256i *)(void *)p, vf_high(a)); }
+VFN void vf_store_high_n(uint16_t *p, vf a, int64_t n) { _mm256_mask_storeu_epi16(p, first_lanes(n), vf_high(a)); }
+/* In integers: vcvtneps2bf16 makes denormals zero. The table of the last step: of a NaN that NaN, quiet; else what was made. */
+VFN vf vf_round_bf(vf a) {
+  vu u = _mm512_castps_si512(a), up = _mm512_add_epi32(u, _mm512_set1_epi32(0x7fff));
+  __mmask16 odd = _mm512_test_epi32_mask(u, _mm512_set1_epi32(0x10000));
+  up = _mm512_mask_add_epi32(up, odd, up, _mm512_set1_epi32(1));
+  return _mm512_fixupimm_ps(_mm512_castsi512_ps(up), a, _mm512_set1_epi32(0x22), 0);
+}
+
 VFN vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 VFN vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
 VFN vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
 VFN vf vf_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+VFN vf vf_inverse(vf a) { /* an estimate of 14 bits and one step of Newton: a division takes the time of eight products */
+  vf r = _mm512_rcp14_ps(a);
+  return _mm512_fmadd_ps(r, _mm512_fnmadd_ps(a, r, _mm512_set1_ps(1.0f)), r);
+}
 VFN vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 VFN vf vf_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
 VFN vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }

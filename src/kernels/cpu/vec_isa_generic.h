@@ -48,10 +48,29 @@ VFN vf vf_from_bits(vm a) { return (vf)a; }
 VFN vm vf_bits(vf a) { return (vm)a; }
 VFN vm vm_set1(int32_t a) { return (vm){a, a, a, a}; }
 
+VFN vf vf_load_bf_n(const uint16_t *p, int64_t n) {
+  vu u = {0};
+  for (int i = 0; i < VL; i++)
+    if (i < n) u[i] = (uint32_t)p[i] << 16;
+  return (vf)u;
+}
+VFN vf vf_load_bf(const uint16_t *p) { return vf_load_bf_n(p, VL); }
+VFN void vf_store_high_n(uint16_t *p, vf a, int64_t n) {
+  vu u = (vu)a >> 16;
+  for (int i = 0; i < VL; i++)
+    if (i < n) p[i] = (uint16_t)u[i];
+}
+VFN void vf_store_high(uint16_t *p, vf a) { vf_store_high_n(p, a, VL); }
+VFN vf vf_round_bf(vf a) {
+  vu u = (vu)a, nan = (vu)(a != a);
+  return (vf)((nan & (u | 0x400000u)) | (~nan & (u + 0x7fffu + ((u >> 16) & 1u))));
+}
+
 VFN vf vf_add(vf a, vf b) { return a + b; }
 VFN vf vf_sub(vf a, vf b) { return a - b; }
 VFN vf vf_mul(vf a, vf b) { return a * b; }
 VFN vf vf_div(vf a, vf b) { return a / b; }
+VFN vf vf_inverse(vf a) { return vf_set1(1.0f) / a; }
 VFN vf vf_neg(vf a) { return vf_from_bits(vf_bits(a) ^ vm_set1(INT32_MIN)); }
 VFN vf vf_fma(vf a, vf b, vf c) {
 #if defined(__aarch64__)
