@@ -463,3 +463,30 @@ void wok__tiles_few_amx(const wok__tile_work *t, int64_t p0, int64_t p1, void *w
   }
   tiles_leave();
 }
+
+/* ---- the ceiling ---- */
+
+void wok__tiles_registers_amx(int64_t n) {
+  _Alignas(64) uint16_t x[4 * TILE / 2];
+  for (int i = 0; i < 4 * TILE / 2; i++) {
+    uint32_t h = (uint32_t)i * 2654435761u; /* numbers of either sign between 1 and 2: zeros run faster */
+    x[i] = (uint16_t)((h >> 16 & 0x8000) | 0x3f80 | (h >> 20 & 0x7f));
+  }
+  BARRIER();
+  tiles_enter();
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  _tile_loadd(4, x, 64);
+  _tile_loadd(5, x + TILE / 2, 64);
+  _tile_loadd(6, x + TILE, 64);
+  _tile_loadd(7, x + 3 * TILE / 2, 64);
+  for (int64_t i = 0; i < n; i++) {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  tiles_leave();
+}
