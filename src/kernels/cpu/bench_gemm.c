@@ -212,7 +212,8 @@ wok_status wok_bench_gemm(wok_ctx *c, const wok_bench_gemm_opts *o, wok_bench_re
   else {
     s = measure(c, run_plan, &t, reps, operations, r);
     bool tiled = t.plan.engine->plan != NULL;
-    say(r, "%s, tiles of %lldx%lld", t.plan.engine->name, (long long)(tiled ? 32 * t.plan.tiles.m : t.plan.tm),
+    if (tiled && t.plan.tiles.m == 0) say(r, "%s, few rows", t.plan.engine->name);
+    else say(r, "%s, tiles of %lldx%lld", t.plan.engine->name, (long long)(tiled ? 32 * t.plan.tiles.m : t.plan.tm),
         (long long)(tiled ? 32 * t.plan.tiles.n : t.plan.tn));
   }
   wok__pages_free(t.a, a * size);

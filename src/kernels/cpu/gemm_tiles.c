@@ -113,6 +113,9 @@ static void choose_tiles(wok__gemm_plan *p, const wok__tile_walk *w) {
   p->tiles.sum_bytes = sums ? p->tiles.slab_m * p->tiles.slab_n * SUM_BYTES : 0;
 }
 
+/* More rows than columns of B would not be few. */
+static bool has_few(const wok__gemm *g) { return g->M <= FEW_ROWS && (g->M <= WOK__TILE_EDGE || g->N >= 4 * g->M); }
+
 static bool direct_few(const wok__gemm *g, const wok__tile_walk *w) {
   return w->parts_a == 1 && g->b == WOK_BF16 && g->K % WOK__TILE_EDGE == 0;
 }
@@ -145,7 +148,7 @@ static void plan_many(wok__gemm_plan *p) {
 void wok__tiles_plan(wok__gemm_plan *p) {
   const wok__gemm *g = &p->g;
   p->tiles.few = g->tb && !g->ta && g->batch == 1 && !g->seen && !g->unstored;
-  if (!p->tiles.few || g->M > FEW_ROWS) plan_many(p);
+  if (!p->tiles.few || !has_few(g)) plan_many(p);
   if (p->tiles.few) plan_few(p);
 }
 
@@ -252,7 +255,7 @@ static void run_slab(job *j, bool pack_a, bool pack_b) {
 static void run_entry(wok_ctx *c, const wok__gemm_plan *p, const void *a, const void *b, void *out, const void *bias, char *scratch,
                       char *workers) {
   const wok__gemm *g = &p->g;
-  bool few = p->tiles.few && g->M <= FEW_ROWS;
+  bool few = p->tiles.few && has_few(g);
   job j = {.c = c, .p = p, .w = walk_of(g, few), .workers = workers};
   int64_t mp = ceil_div(g->M, WOK__TILE_EDGE), np = ceil_div(g->N, WOK__TILE_EDGE), chunks = j.w.chunks;
   j.t = (wok__tile_work){.g = g, .w = &j.w, .c = out, .bias = bias, .group = p->tiles.group, .sums_np = p->tiles.slab_n};
