@@ -34,25 +34,27 @@ typedef struct wok_bench_result {
 
 /* C[M,N] = A B, A [M,K] (ta: stored [K,M]), B [K,N] (tb: stored [N,K]). */
 typedef struct wok_bench_gemm_opts {
-  wok_dtype dtype;    /* F32, F64 */
+  wok_dtype dtype;    /* F32, F64; BF16: factors in BF16, and the result too unless ta (a gradient of weights, F32) */
+  const char *compute; /* F32 alone: NULL, "bf16", "bf16x3", "bf16x6" (spec: rounded factors; split ones) */
   int64_t M, N, K;
   bool ta, tb;
   int reps;           /* 0: 10 */
-  const char *compute; /* of F32: NULL or "f32", "bf16" (factors stored in bf16, the result in f32), "bf16x3", "bf16x6" */
   /* NULL or "wok": what a plan of this context runs. "onednn": oneDNN by itself, called once over the whole product (plain
      layouts) with as many OpenMP threads as the context has; by its matmul primitive and by dnnl_sgemm, and the better of the
-     two is the result. Or one of wok's engines by name: "avx512", "avx2", "generic", "onednn-tiles" (oneDNN under wok's
-     threads). */
+     two is the result. Or one of wok's engines by name: "amx-bf16", "amx-bf16x3", "amx-bf16x6" (which compute so),
+     "avx512", "avx2", "generic", "onednn-tiles" (oneDNN under wok's threads). Or "registers": what the tile units reach on
+     registers alone, the most any product in BF16 can (sizes are not used). */
   const char *engine;
 } wok_bench_gemm_opts;
 
 /* Errors: INVALID (sizes, type, unknown engine), UNSUPPORTED (an engine this build or machine lacks), NOMEM. */
 WOK_API wok_status wok_bench_gemm(wok_ctx *c, const wok_bench_gemm_opts *o, wok_bench_result *r);
 
-/* The loss head with its gradients (linear_xent_both, f32): T tokens, C columns, V classes. 6 T V C operations. */
+/* The loss head with its gradients (linear_xent_both): T tokens, C columns, V classes. 6 T V C operations. */
 typedef struct wok_bench_head_opts {
   int64_t T, V, C;
   int reps;           /* 0: 5 */
+  bool bf16;          /* compute in BF16, tokens stored so, weights and their gradient in F32; otherwise F32 all over */
 } wok_bench_head_opts;
 WOK_API wok_status wok_bench_head(wok_ctx *c, const wok_bench_head_opts *o, wok_bench_result *r);
 

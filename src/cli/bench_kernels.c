@@ -10,7 +10,8 @@ int bench_gemm(cli *c, const bench_options *o, json_t *row) {
   const char *layout = o->layout ? o->layout : "NT";
   bool ta = layout[0] == 'T', tb = layout[1] == 'T';
   for (int i = 0; i < 2; i++) {
-    wok_bench_gemm_opts g = {.dtype = WOK_F32, .M = o->m, .N = o->n, .K = o->k, .ta = ta, .tb = tb, .reps = (int)bench_or(o->reps, 10),
+    bool low = o->compute && strcmp(o->compute, "bf16") == 0; /* as plans store them */
+    wok_bench_gemm_opts g = {.dtype = low ? WOK_BF16 : WOK_F32, .M = o->m, .N = o->n, .K = o->k, .ta = ta, .tb = tb, .reps = (int)bench_or(o->reps, 10),
                              .engine = engines[i], .compute = i ? NULL : o->compute}; /* the peer is oneDNN in f32 */
     wok_status s = wok_bench_gemm(c->ctx, &g, &r[i]);
     if (s && s != WOK_UNSUPPORTED) return cli_status(c, s);

@@ -217,22 +217,23 @@ static void rows_alone(void **state) {
   const wok__gemm_engine *e;
   for (int64_t i = 0; (e = wok__gemm_engine_at(i)); i++)
     for (int k = 0; k < WOK__COUNT(kinds); k++) {
-      int64_t M = 140, N = 70, K = k & 1 ? 416 : 390, first = 10 + 7 * k;
+      int64_t M = 200, N = 70, K = k & 1 ? 416 : 390, first = 10 + 7 * k;
       wok__gemm g = kind(k, M, N, K, k % 4);
       if (!runs_here(e) || e->uncapped || !wok__gemm_takes(e, &g)) continue;
       if (e->isa == WOK__ISA_AMX) first = 1 + k % 5 * 30;
       g.lda = g.ta ? M : K, g.ldb = g.tb ? K : N, g.ldc = N, g.batch = 1;
       int64_t size = wok_dtype_size(g.c);
       void *a = numbers(g.a, M * K, 1), *b = numbers(g.b, N * K, 2), *all = wok__malloc(M * N * size), *some = wok__malloc(first * N * size);
-      for (int part = 0; part < 2; part++) {
+      for (int part = 0; part < 3; part++) { /* all; some; some by the plan for all */
         wok__gemm_plan p;
-        g.M = part ? first : M;
+        g.M = part == 1 ? first : M;
         wok__gemm_plan_on(&p, e, &g);
+        if (part == 2) p.g.M = first;
         void *scratch = aligned(wok__gemm_scratch(&p, 2));
         wok__gemm_run(two, &p, a, b, part ? some : all, NULL, scratch);
         free(scratch);
+        if (part) assert_memory_equal(all, some, (size_t)(first * N * size));
       }
-      assert_memory_equal(all, some, (size_t)(first * N * size));
       wok__free(a), wok__free(b), wok__free(all), wok__free(some);
     }
 }
@@ -732,7 +733,22 @@ static void bench_runs(void **state) {
   assert_int_equal(wok_bench_gemm(c, &(wok_bench_gemm_opts){.dtype = WOK_I32, .M = 64, .N = 48, .K = 8}, &r), WOK_INVALID);
   assert_int_equal(wok_bench_gemm(c, &(wok_bench_gemm_opts){.dtype = WOK_F64, .M = 64, .N = 48, .K = 8}, &r), WOK_OK);
   assert_int_equal(wok_bench_head(c, &(wok_bench_head_opts){.T = 40, .V = 50, .C = 16, .reps = 2}, &r), WOK_OK);
+  bool tiles = wok__ctx_isa(c) >= WOK__ISA_AMX && wok__amx_permitted();
+  static const char *const on_tiles[] = {"amx-bf16", "amx-bf16x3", "amx-bf16x6", "registers"};
+  for (int i = 0; i < 4; i++) {
+    wok_status s = wok_bench_gemm(c, &(wok_bench_gemm_opts){.M = 64, .N = 48, .K = 32, .reps = 2, .engine = on_tiles[i]}, &r);
+    assert_int_equal(s, tiles ? WOK_OK : WOK_UNSUPPORTED);
+    if (tiles && i < 3) assert_true(!strncmp(r.what, on_tiles[i], strlen(on_tiles[i])));
+  }
+  if (tiles) {
+    assert_int_equal(wok_bench_gemm(c, &(wok_bench_gemm_opts){.dtype = WOK_BF16, .M = 64, .N = 48, .K = 32, .ta = true, .reps = 2}, &r), WOK_OK);
+    assert_int_equal(wok_bench_gemm(c, &(wok_bench_gemm_opts){.compute = "bf16x3", .M = 64, .N = 48, .K = 32, .reps = 2}, &r), WOK_OK);
+    assert_non_null(strstr(r.what, "amx-bf16x3"));
+    assert_int_equal(wok_bench_head(c, &(wok_bench_head_opts){.T = 40, .V = 50, .C = 16, .reps = 2, .bf16 = true}, &r), WOK_OK);
+    assert_string_equal(r.what, "amx-bf16");
+  }
   assert_true(r.best_s > 0);
+  assert_int_equal(wok_bench_gemm(c, &(wok_bench_gemm_opts){.compute = "bf17", .M = 64, .N = 48, .K = 8}, &r), WOK_INVALID);
   wok_machine m;
   wok_machine_info(c, &m);
 #ifdef WOK_ONEDNN

@@ -5,6 +5,7 @@
 #include <wok/bench.h>
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/gemm_onednn.h"
+#include "kernels/cpu/gemm_tiles.h"
 #include "kernels/kernel.h"
 
 /* One measurement: what to run, and on what. `run` false: it failed. */
@@ -104,16 +105,17 @@ static void say(wok_bench_result *r, const char *fmt, ...) {
   wok__str_free(&s);
 }
 
-/* oneDNN has two ways in, and which is the faster depends on the shape: the better counts. */
+/* oneDNN has two ways in for f32, and which is the faster depends on the shape: the better counts. */
 static wok_status bench_whole(wok_ctx *c, task *t, int reps, double operations, wok_bench_result *r) {
 #ifdef WOK_ONEDNN
   static bool (*const ways[])(task *) = {run_primitive, run_sgemm};
   static const char *const names[] = {"matmul primitive", "dnnl_sgemm"};
-  if (t->plan.g.a != WOK_F32) return wok__fail(c, WOK_UNSUPPORTED, "bench: oneDNN has no %s products", wok_dtype_name(t->plan.g.a));
+  wok_dtype type = t->plan.g.a;
+  if (type == WOK_F64) return wok__fail(c, WOK_UNSUPPORTED, "bench: oneDNN has no %s products", wok_dtype_name(type));
   let_helpers_sleep();
   WOK__TRY(wok__onednn_whole_new(c, &t->whole, &t->plan.g, t->a, t->b, t->out, wok__ctx_threads(c)));
   wok_status s = WOK_OK;
-  for (int i = 0; i < 2 && s == WOK_OK; i++) {
+  for (int i = 0; i < (type == WOK_F32 ? 2 : 1) && s == WOK_OK; i++) {
     wok_bench_result one;
     s = measure(c, ways[i], t, reps, operations, &one);
     if (s != WOK_OK || (i && one.best_s >= r->best_s)) continue;
@@ -128,6 +130,38 @@ static wok_status bench_whole(wok_ctx *c, task *t, int reps, double operations, 
 #endif
 }
 
+#ifdef WOK_X86
+enum { REGISTER_LOOPS = 20000 };
+static void registers_piece(void *arg, int64_t piece, int worker) {
+  (void)arg, (void)piece, (void)worker;
+  wok__tiles_registers_amx(REGISTER_LOOPS);
+}
+static bool run_registers(task *t) {
+  wok__pool_run(t->c, registers_piece, NULL, 4 * wok__ctx_threads(t->c));
+  return true;
+}
+#endif
+
+static wok_status bench_registers(wok_ctx *c, int reps, wok_bench_result *r) {
+#ifdef WOK_X86
+  if (wok__ctx_isa(c) >= WOK__ISA_AMX && wok__amx_permitted()) {
+    task t = {.c = c};
+    WOK__TRY(measure(c, run_registers, &t, reps, 65536.0 * REGISTER_LOOPS * 4 * wok__ctx_threads(c), r));
+    say(r, "AMX tiles, registers only");
+    return WOK_OK;
+  }
+#endif
+  (void)reps, (void)r;
+  return wok__fail(c, WOK_UNSUPPORTED, "bench: there are no AMX tiles here");
+}
+
+/* An engine's name may say what it computes in. */
+static bool compute_named(const char *engine, const char *name, wok__compute *compute) {
+  *compute = WOK__COMPUTE_OWN;
+  if (!strncmp(engine, "amx-", 4)) name = engine + 4;
+  return !name || wok__compute_of(name, compute);
+}
+
 static wok_status choose(wok_ctx *c, const char *name, const wok__gemm *g, wok__gemm_plan *p) {
   if (!strcmp(name, "wok")) {
     if (wok__gemm_plan_for(p, c, g)) return WOK_OK;
@@ -138,7 +172,7 @@ static wok_status choose(wok_ctx *c, const char *name, const wok__gemm *g, wok__
   for (int64_t i = 0; (e = wok__gemm_engine_at(i)); i++) {
     if (strcmp(name, e->name) != 0) continue;
     known = true;
-    if (e->isa > wok__ctx_isa(c) || !wok__gemm_takes(e, g)) continue;
+    if (e->isa > wok__ctx_isa(c) || !wok__gemm_takes(e, g) || (e->isa >= WOK__ISA_AMX && !wok__amx_permitted())) continue;
     wok__gemm_plan_on(p, e, g);
     return WOK_OK;
   }
@@ -150,38 +184,42 @@ wok_status wok_bench_gemm(wok_ctx *c, const wok_bench_gemm_opts *o, wok_bench_re
   const char *name = o->engine ? o->engine : "wok";
   int64_t most = (int64_t)1 << 20;
   *r = (wok_bench_result){0};
-  if (!wok__is_float(o->dtype)) return wok__fail(c, WOK_INVALID, "bench: the type must be f32 or f64");
+  int reps = o->reps ? o->reps : 10;
+  wok__compute compute;
+  if (!strcmp(name, "registers")) return bench_registers(c, reps, r);
+  if (!wok__is_float(o->dtype) && o->dtype != WOK_BF16) return wok__fail(c, WOK_INVALID, "bench: the type must be f32, f64 or bf16");
+  if (!compute_named(name, o->compute, &compute) || (o->compute && o->dtype == WOK_F64))
+    return wok__fail(c, WOK_INVALID, "bench: nothing computes %s in \"%s\"", wok_dtype_name(o->dtype), o->compute ? o->compute : name);
+  if (o->dtype == WOK_BF16) compute = WOK__COMPUTE_BF16;
   if (o->M < 1 || o->N < 1 || o->K < 1 || o->M > most || o->N > most || o->K > most)
     return wok__fail(c, WOK_INVALID, "bench: M, N and K must be 1 to %lld", (long long)most);
-  wok__compute compute = WOK__COMPUTE_OWN;
-  if (o->compute && !wok__compute_of(o->compute, &compute)) return wok__fail(c, WOK_INVALID, "bench: there is no compute \"%.20s\"", o->compute);
-  if (compute && o->dtype != WOK_F32) return wok__fail(c, WOK_INVALID, "bench: compute \"%s\" is for f32 alone", o->compute);
-  wok_dtype factors = compute == WOK__COMPUTE_BF16 ? WOK_BF16 : o->dtype;
-  wok__gemm g = {.a = factors, .b = factors, .c = o->dtype, .compute = compute, .M = o->M, .N = o->N, .K = o->K, .batch = 1, .ta = o->ta, .tb = o->tb};
+  wok__gemm g = {.a = o->dtype, .b = o->dtype, .c = o->dtype == WOK_BF16 && o->ta ? WOK_F32 : o->dtype, .compute = compute, .M = o->M, .N = o->N, .K = o->K, .batch = 1, .ta = o->ta, .tb = o->tb};
   g.lda = o->ta ? o->M : o->K;
   g.ldb = o->tb ? o->K : o->N;
   g.ldc = o->N;
   task t = {.c = c, .plan = {.g = g}};
   bool whole = !strcmp(name, "onednn");
   if (!whole) WOK__TRY(choose(c, name, &g, &t.plan));
-  int64_t size = wok_dtype_size(o->dtype), part = wok_dtype_size(factors), scratch = whole ? 0 : wok__gemm_scratch(&t.plan, wok__ctx_threads(c));
+  int64_t size = wok_dtype_size(o->dtype), size_out = wok_dtype_size(g.c), scratch = whole ? 0 : wok__gemm_scratch(&t.plan, wok__ctx_threads(c));
   int64_t a = o->M * o->K, b = o->K * o->N, out = o->M * o->N;
-  t.a = data_new(c, factors, a, 1);
-  t.b = data_new(c, factors, b, 2);
-  t.out = data_new(c, o->dtype, out, 0);
+  t.a = data_new(c, o->dtype, a, 1);
+  t.b = data_new(c, o->dtype, b, 2);
+  t.out = data_new(c, g.c, out, 0);
   t.scratch = wok__pages_alloc(WOK__MAX(scratch, (int64_t)1));
   double operations = 2.0 * (double)o->M * (double)o->N * (double)o->K;
-  int reps = o->reps ? o->reps : 10;
   wok_status s;
-  if (!t.a || !t.b || !t.out || !t.scratch) s = wok__nomem(c, (a + b + out) * size + scratch);
+  if (!t.a || !t.b || !t.out || !t.scratch) s = wok__nomem(c, (a + b) * size + out * size_out + scratch);
   else if (whole) s = bench_whole(c, &t, reps, operations, r);
   else {
     s = measure(c, run_plan, &t, reps, operations, r);
-    say(r, "%s, tiles of %lldx%lld", t.plan.engine->name, (long long)t.plan.tm, (long long)t.plan.tn);
+    bool tiled = t.plan.engine->plan != NULL;
+    if (tiled && t.plan.tiles.m == 0) say(r, "%s, few rows", t.plan.engine->name);
+    else say(r, "%s, tiles of %lldx%lld", t.plan.engine->name, (long long)(tiled ? 32 * t.plan.tiles.m : t.plan.tm),
+        (long long)(tiled ? 32 * t.plan.tiles.n : t.plan.tn));
   }
-  wok__pages_free(t.a, a * part);
-  wok__pages_free(t.b, b * part);
-  wok__pages_free(t.out, out * size);
+  wok__pages_free(t.a, a * size);
+  wok__pages_free(t.b, b * size);
+  wok__pages_free(t.out, out * size_out);
   wok__pages_free(t.scratch, WOK__MAX(scratch, (int64_t)1));
   return s;
 }
@@ -199,11 +237,13 @@ wok_status wok_bench_head(wok_ctx *c, const wok_bench_head_opts *o, wok_bench_re
   if (T < 1 || V < 1 || C < 1 || T > most || V > most || C > most)
     return wok__fail(c, WOK_INVALID, "bench: T, V and C must be 1 to %lld", (long long)most);
   enum { DLOSS, X, W, LABELS, NIN, LOSS = 0, LSE, DX, DW, NOUT };
-  wok__arr in[NIN] = {{WOK_F32, WOK_SHAPE(T), NULL}, {WOK_F32, WOK_SHAPE(T, C), NULL}, {WOK_F32, WOK_SHAPE(V, C), NULL},
+  wok_dtype tokens = o->bf16 ? WOK_BF16 : WOK_F32;
+  wok__arr in[NIN] = {{WOK_F32, WOK_SHAPE(T), NULL}, {tokens, WOK_SHAPE(T, C), NULL}, {WOK_F32, WOK_SHAPE(V, C), NULL},
                       {WOK_I32, WOK_SHAPE(T), NULL}};
-  wok__arr out[NOUT] = {{WOK_F32, WOK_SHAPE(T), NULL}, {WOK_F32, WOK_SHAPE(T), NULL}, {WOK_F32, WOK_SHAPE(T, C), NULL},
+  wok__arr out[NOUT] = {{WOK_F32, WOK_SHAPE(T), NULL}, {WOK_F32, WOK_SHAPE(T), NULL}, {tokens, WOK_SHAPE(T, C), NULL},
                         {WOK_F32, WOK_SHAPE(V, C), NULL}};
-  wok__kdesc d = {.op = WOK__OP_linear_xent_both, .nin = NIN, .nout = NOUT, .in = in, .out = out};
+  wok__kdesc d = {.op = WOK__OP_linear_xent_both, .nin = NIN, .nout = NOUT, .in = in, .out = out,
+                  .compute = o->bf16 ? WOK__COMPUTE_BF16 : WOK__COMPUTE_OWN};
   task t = {.c = c, .kernel = wok__kernel_find(c, &d, false)};
   if (!t.kernel) return wok__fail(c, WOK_UNSUPPORTED, "bench: no kernel for the loss head");
   int64_t scratch = t.kernel->scratch ? WOK__MAX(t.kernel->scratch(&d, wok__ctx_threads(c)), (int64_t)1) : 1;
@@ -211,8 +251,8 @@ wok_status wok_bench_head(wok_ctx *c, const wok_bench_head_opts *o, wok_bench_re
   if (t.kernel->prepare) WOK__TRY(t.kernel->prepare(c, &d, &prep, &bytes));
   t.scratch = wok__pages_alloc(scratch);
   bool ok = t.scratch;
-  for (int i = 0; i < NIN; i++) ok &= (in[i].data = data_new(c, WOK_F32, wok__shape_count(&in[i].shape), (uint32_t)i + 1)) != NULL;
-  for (int i = 0; i < NOUT; i++) ok &= (out[i].data = data_new(c, WOK_F32, wok__shape_count(&out[i].shape), 0)) != NULL;
+  for (int i = 0; i < NIN; i++) ok &= (in[i].data = data_new(c, in[i].dtype == WOK_I32 ? WOK_F32 : in[i].dtype, wok__shape_count(&in[i].shape), (uint32_t)i + 1)) != NULL;
+  for (int i = 0; i < NOUT; i++) ok &= (out[i].data = data_new(c, out[i].dtype, wok__shape_count(&out[i].shape), 0)) != NULL;
   wok_status s;
   if (ok) {
     for (int64_t i = 0; i < V * C; i++) ((float *)in[W].data)[i] *= 0.1f; /* logits as a model has them */
@@ -223,8 +263,8 @@ wok_status wok_bench_head(wok_ctx *c, const wok_bench_head_opts *o, wok_bench_re
   } else {
     s = wok__nomem(c, scratch + 4 * (2 * (T + V) * C + 4 * T));
   }
-  for (int i = 0; i < NIN; i++) wok__pages_free(in[i].data, 4 * wok__shape_count(&in[i].shape));
-  for (int i = 0; i < NOUT; i++) wok__pages_free(out[i].data, 4 * wok__shape_count(&out[i].shape));
+  for (int i = 0; i < NIN; i++) wok__pages_free(in[i].data, wok_dtype_size(in[i].dtype) * wok__shape_count(&in[i].shape));
+  for (int i = 0; i < NOUT; i++) wok__pages_free(out[i].data, wok_dtype_size(out[i].dtype) * wok__shape_count(&out[i].shape));
   wok__pages_free(t.scratch, scratch);
   if (t.kernel->release) t.kernel->release(prep);
   return s;

@@ -85,7 +85,7 @@ typedef struct wok__gemm_plan {
   int64_t shared_bytes, worker_bytes; /* scratch: the slab, and what each worker needs */
   struct {                 /* of products in tile layout, in panels of 32 and chunks of K */
     bool direct;           /* A is read as it lies */
-    bool few;              /* few rows of A: B is read as it lies */
+    bool few;              /* when there are few rows of A, B is read as it lies */
     bool entries;          /* entries of the batch go whole to one worker each */
     int64_t m, n;          /* of a tile */
     int64_t slab_m, slab_n, slab_c;

@@ -390,6 +390,11 @@ void wok__tiles_few_amx(const wok__tile_work *t, int64_t p0, int64_t p1, void *w
     const char *row = (const char *)t->a.data + p * 32 * t->a.ld * weight, *next = row + 32 * t->a.ld * weight;
     int64_t as = direct ? t->a.ld * 2 : 64, ah = direct ? t->a.ld * 32 : TILE;
     const char *end = ahead > 0 ? next + ahead * t->a.ld * weight : next;
+    if (!direct) {
+      own.p0 = p;
+      wok__tiles_pack_amx(&t->a, w, &own, p, p + 1, 0, w->chunks);
+      BARRIER();
+    }
     for (int64_t q = 0; q * 32 < g->M; q++) {
       bool two = g->M - q * 32 > 16;
       _tile_zero(0);
@@ -399,14 +404,7 @@ void wok__tiles_few_amx(const wok__tile_work *t, int64_t p0, int64_t p1, void *w
       for (int64_t c = 0; c < w->chunks; c++) {
         int64_t lo = WOK__TILE_LO(w, c), n = WOK__TILE_LO(w, c + 1) - lo;
         const step_table *table = &tables[direct][n > shorter];
-        const char *a = row + lo * 64, *b = chunk_at(&t->bs, w, w->parts_b, q, c);
-        if (!direct) {
-          own.p0 = p;
-          own.c0 = c;
-          wok__tiles_pack_amx(&t->a, w, &own, p, p + 1, c, c + 1);
-          BARRIER();
-          a = own.at;
-        }
+        const char *a = direct ? row + lo * 64 : chunk_at(&own, w, w->parts_a, p, c), *b = chunk_at(&t->bs, w, w->parts_b, q, c);
         for (int k = 0; k < table->n; k++) {
           const char *pa = a + table->a[k], *pb = b + table->b[k];
           _tile_loadd(4, pa, as);
@@ -462,6 +460,33 @@ void wok__tiles_few_amx(const wok__tile_work *t, int64_t p0, int64_t p1, void *w
         if (!two) break;
       }
     }
+  }
+  tiles_leave();
+}
+
+/* ---- the ceiling ---- */
+
+void wok__tiles_registers_amx(int64_t n) {
+  _Alignas(64) uint16_t x[4 * TILE / 2];
+  for (int i = 0; i < 4 * TILE / 2; i++) {
+    uint32_t h = (uint32_t)i * 2654435761u; /* numbers of either sign between 1 and 2: zeros run faster */
+    x[i] = (uint16_t)((h >> 16 & 0x8000) | 0x3f80 | (h >> 20 & 0x7f));
+  }
+  BARRIER();
+  tiles_enter();
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  _tile_loadd(4, x, 64);
+  _tile_loadd(5, x + TILE / 2, 64);
+  _tile_loadd(6, x + TILE, 64);
+  _tile_loadd(7, x + 3 * TILE / 2, 64);
+  for (int64_t i = 0; i < n; i++) {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
   }
   tiles_leave();
 }

@@ -43,8 +43,8 @@ const char *wok__onednn_version(void) {
 
 struct wok__onednn_whole {
   wok__gemm g;
-  const float *a, *b;
-  float *c;
+  const void *a, *b;
+  void *c;
   dnnl_engine_t engine;
   dnnl_stream_t stream;
   dnnl_primitive_t primitive;
@@ -55,10 +55,12 @@ struct wok__onednn_whole {
 enum { A, B, C };
 static const int arguments[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST};
 
+static dnnl_data_type_t type_of(wok_dtype t) { return t == WOK_BF16 ? dnnl_bf16 : dnnl_f32; }
+
 #if DNNL_VERSION_MAJOR >= 3
 typedef dnnl_memory_desc_t layout;
-static dnnl_status_t layout_new(layout *l, const dnnl_dims_t dims, const dnnl_dims_t strides) {
-  return dnnl_memory_desc_create_with_strides(l, 2, dims, dnnl_f32, strides);
+static dnnl_status_t layout_new(layout *l, wok_dtype t, const dnnl_dims_t dims, const dnnl_dims_t strides) {
+  return dnnl_memory_desc_create_with_strides(l, 2, dims, type_of(t), strides);
 }
 static void layout_free(layout *l) {
   if (*l) (void)dnnl_memory_desc_destroy(*l);
@@ -76,8 +78,8 @@ static dnnl_status_t matmul_new(dnnl_primitive_t *p, const layout *l, dnnl_engin
 }
 #else
 typedef dnnl_memory_desc_t layout;
-static dnnl_status_t layout_new(layout *l, const dnnl_dims_t dims, const dnnl_dims_t strides) {
-  return dnnl_memory_desc_init_by_strides(l, 2, dims, dnnl_f32, strides);
+static dnnl_status_t layout_new(layout *l, wok_dtype t, const dnnl_dims_t dims, const dnnl_dims_t strides) {
+  return dnnl_memory_desc_init_by_strides(l, 2, dims, type_of(t), strides);
 }
 static void layout_free(layout *l) { (void)l; }
 static dnnl_status_t memory_new(dnnl_memory_t *m, const layout *l, dnnl_engine_t e, void *data) {
@@ -98,12 +100,13 @@ static dnnl_status_t matmul_new(dnnl_primitive_t *p, const layout *l, dnnl_engin
 static dnnl_status_t whole_fill(wok__onednn_whole *w, const wok__gemm *g, const void *a, const void *b, void *out) {
   dnnl_dims_t dims[] = {{g->M, g->K}, {g->K, g->N}, {g->M, g->N}};
   dnnl_dims_t strides[] = {{g->ta ? 1 : g->lda, g->ta ? g->lda : 1}, {g->tb ? 1 : g->ldb, g->tb ? g->ldb : 1}, {g->ldc, 1}};
+  const wok_dtype types[] = {g->a, g->b, g->c};
   void *data[] = {(void *)(uintptr_t)a, (void *)(uintptr_t)b, out};
   layout l[3];
   memset(l, 0, sizeof l);
   dnnl_status_t s = dnnl_engine_create(&w->engine, dnnl_cpu, 0);
   if (s == dnnl_success) s = dnnl_stream_create(&w->stream, w->engine, dnnl_stream_default_flags);
-  for (int i = A; i <= C && s == dnnl_success; i++) s = layout_new(&l[i], dims[i], strides[i]);
+  for (int i = A; i <= C && s == dnnl_success; i++) s = layout_new(&l[i], types[i], dims[i], strides[i]);
   for (int i = A; i <= C && s == dnnl_success; i++) s = memory_new(&w->memory[i], &l[i], w->engine, data[i]);
   if (s == dnnl_success) s = matmul_new(&w->primitive, l, w->engine);
   for (int i = A; i <= C; i++) layout_free(&l[i]);

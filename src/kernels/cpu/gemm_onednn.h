@@ -7,8 +7,8 @@
 extern const wok__gemm_engine wok__gemm_onednn_f32;
 const char *wok__onednn_version(void); /* "2.6.3" */
 
-/* What oneDNN reaches by itself over the whole of g (f32, plain layouts, batch 1) with its own `threads` OpenMP threads: by
-   a matmul primitive prepared once, or by dnnl_sgemm. */
+/* What oneDNN reaches by itself over the whole of g (F32 or BF16, plain layouts, batch 1) with its own `threads` OpenMP
+   threads: by a matmul primitive prepared once, or (F32 alone) by dnnl_sgemm. */
 typedef struct wok__onednn_whole wok__onednn_whole;
 wok_status wok__onednn_whole_new(wok_ctx *c, wok__onednn_whole **w, const wok__gemm *g, const void *a, const void *b, void *out,
                                  int threads);

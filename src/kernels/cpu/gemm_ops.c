@@ -87,6 +87,8 @@ static bool engine_can(const wok__kdesc *d, const wok__gemm_engine *e) {
 static bool can_bf16(const wok__kdesc *d) { return engine_can(d, &wok__gemm_amx_bf16); }
 static bool can_bf16x3(const wok__kdesc *d) { return engine_can(d, &wok__gemm_amx_bf16x3); }
 static bool can_bf16x6(const wok__kdesc *d) { return engine_can(d, &wok__gemm_amx_bf16x6); }
+static bool head_bf16x3(const wok__kdesc *d) { return wok__xent_takes(d, &wok__gemm_amx_bf16x3) && wok__amx_permitted(); }
+static bool head_bf16x6(const wok__kdesc *d) { return wok__xent_takes(d, &wok__gemm_amx_bf16x6) && wok__amx_permitted(); }
 #endif
 
 /* A bias in BF16 becomes F32 beforehand. */
@@ -141,6 +143,10 @@ static void run_linear(const wok__kcall *k) { run(k, WOK__OP_linear); }
 #define HEAD(op, type, accumulate)                                                                                 \
   { "gemm", WOK__OP_##op, type, WOK__ISA_GENERIC, 40, accumulate, wok__xent_can_run, wok__xent_scratch,   \
     wok__xent_prepare, wok__free, wok__xent_run }
+#define HEAD_AMX(op, kind, accumulate)                                                                       \
+  { "amx-" #kind, WOK__OP_##op, WOK_F32, WOK__ISA_AMX, 50, accumulate, head_##kind, wok__xent_scratch,       \
+    wok__xent_prepare, wok__free, wok__xent_run }
+#define HEADS_AMX(op, accumulate) HEAD_AMX(op, bf16x3, accumulate), HEAD_AMX(op, bf16x6, accumulate)
 #define HEAD16(op, accumulate)                                                                               \
   { "amx-bf16", WOK__OP_##op, WOK_BF16, WOK__ISA_AMX, 50, accumulate, wok__xent16_can_run,                   \
     wok__xent16_scratch, wok__xent16_prepare, wok__free, wok__xent16_run }
@@ -150,6 +156,7 @@ static const wok__kernel rows[] = {
     HEAD(linear_xent, WOK_F32, 0), HEAD(linear_xent_bwd, WOK_F32, 7), HEAD(linear_xent_both, WOK_F32, 28),
 #ifdef WOK_X86
     PRODUCTS_AMX(matmul), PRODUCTS_AMX(linear),
+    HEADS_AMX(linear_xent, 0), HEADS_AMX(linear_xent_bwd, 7), HEADS_AMX(linear_xent_both, 28),
     HEAD16(linear_xent, 0),   HEAD16(linear_xent_bwd, 7), HEAD16(linear_xent_both, 28),
 #endif
 };

@@ -18,7 +18,7 @@ enum {
   ENTRY_BYTES = 3 << 19,       /* up to here a batch entry goes whole to one worker */
   TILE_WORK = 1 << 22,         /* products of a tile worth handing out: about 4 us */
   OWN_WORK = 1 << 26, OWN_SIDES = 200, /* from here on six products of parts are faster than f32's own */
-  FEW_ROWS = 96,
+  FEW_ROWS = 160,              /* up to here B goes through once, as it lies */
   FEW_WORK = 1 << 17,          /* elements of B in one piece of work for few rows */
   DIRECT_K = 1024,             /* longer rows lie too far apart for the cache */
   PACK_ALONG = 1 << 17,        /* elements of a piece of packing */
@@ -113,20 +113,27 @@ static void choose_tiles(wok__gemm_plan *p, const wok__tile_walk *w) {
   p->tiles.sum_bytes = sums ? p->tiles.slab_m * p->tiles.slab_n * SUM_BYTES : 0;
 }
 
-void wok__tiles_plan(wok__gemm_plan *p) {
+/* More rows than columns of B would not be few. */
+static bool has_few(const wok__gemm *g) { return g->M <= FEW_ROWS && (g->M <= WOK__TILE_EDGE || g->N >= 4 * g->M); }
+
+static bool direct_few(const wok__gemm *g, const wok__tile_walk *w) {
+  return w->parts_a == 1 && g->b == WOK_BF16 && g->K % WOK__TILE_EDGE == 0;
+}
+
+/* Which way few rows go is decided when they come: a plan for many rows may run with few. */
+static void plan_few(wok__gemm_plan *p) {
   const wok__gemm *g = &p->g;
-  p->tiles.few = g->tb && !g->ta && g->M <= FEW_ROWS && g->batch == 1 && !g->seen && !g->unstored;
-  wok__tile_walk w = walk_of(g, p->tiles.few);
-  wok_dtype left = p->tiles.few ? g->b : g->a;
-  p->tiles.direct = w.parts_a == 1 && left == WOK_BF16 && !g->ta && g->K % WOK__TILE_EDGE == 0 && (p->tiles.few || g->K <= DIRECT_K);
-  if (p->tiles.few) {
-    p->tiles.b_bytes = slab_bytes(&w, ceil_div(g->M, WOK__TILE_EDGE), w.chunks, w.parts_b);
-    p->tiles.n = ceil_div(WOK__MAX(FEW_WORK / WOK__MAX(g->K, 1), (int64_t)1), WOK__TILE_EDGE);
-    p->tiles.tile_bytes = 4 * 1024 + slab_bytes(&w, 1, 1, w.parts_a);
-    p->shared_bytes = p->tiles.b_bytes;
-    p->worker_bytes = p->tiles.tile_bytes;
-    return;
-  }
+  wok__tile_walk w = walk_of(g, true);
+  int64_t shared = slab_bytes(&w, ceil_div(WOK__MIN(g->M, (int64_t)FEW_ROWS), WOK__TILE_EDGE), w.chunks, w.parts_b);
+  int64_t own = 4 * 1024 + slab_bytes(&w, 1, w.chunks, w.parts_a);
+  p->shared_bytes = WOK__MAX(p->shared_bytes, shared);
+  p->worker_bytes = WOK__MAX(p->worker_bytes, own);
+}
+
+static void plan_many(wok__gemm_plan *p) {
+  const wok__gemm *g = &p->g;
+  wok__tile_walk w = walk_of(g, false);
+  p->tiles.direct = w.parts_a == 1 && g->a == WOK_BF16 && !g->ta && g->K % WOK__TILE_EDGE == 0 && g->K <= DIRECT_K;
   choose_slabs(p, &w);
   choose_tiles(p, &w);
   /* Loaded as it lies, A is packed in its last panel at most. */
@@ -136,6 +143,13 @@ void wok__tiles_plan(wok__gemm_plan *p) {
   p->tiles.entries = g->batch > 1 && shared + p->tiles.tile_bytes <= ENTRY_BYTES;
   p->shared_bytes = p->tiles.entries ? 0 : shared;
   p->worker_bytes = p->tiles.tile_bytes + (p->tiles.entries ? shared : 0);
+}
+
+void wok__tiles_plan(wok__gemm_plan *p) {
+  const wok__gemm *g = &p->g;
+  p->tiles.few = g->tb && !g->ta && g->batch == 1 && !g->seen && !g->unstored;
+  if (!p->tiles.few || !has_few(g)) plan_many(p);
+  if (p->tiles.few) plan_few(p);
 }
 
 /* ---- running ---- */
@@ -196,10 +210,15 @@ static void tile_piece(void *arg, int64_t piece, int worker) {
                        j->workers + worker * p->worker_bytes);
 }
 
+/* Panels of B that one piece of work reads. */
+static int64_t few_panels(const wok__gemm *g) {
+  return ceil_div(WOK__MAX(FEW_WORK / g->K, (int64_t)1), WOK__TILE_EDGE);
+}
+
 static void few_piece(void *arg, int64_t piece, int worker) {
   const job *j = arg;
-  int64_t n = piece * j->p->tiles.n;
-  wok__tiles_few_amx(&j->t, n, WOK__MIN(n + j->p->tiles.n, ceil_div(j->p->g.N, WOK__TILE_EDGE)), j->workers + worker * j->p->worker_bytes);
+  int64_t panels = few_panels(&j->p->g), n = piece * panels;
+  wok__tiles_few_amx(&j->t, n, WOK__MIN(n + panels, ceil_div(j->p->g.N, WOK__TILE_EDGE)), j->workers + worker * j->p->worker_bytes);
 }
 
 static wok__tile_side left_of(const wok__gemm *g, const void *a, int parts) {
@@ -218,7 +237,7 @@ static void run_few(job *j, const void *a, const void *b, char *scratch) {
   packing_of(&j->pack[0], &j->w, &j->t.b, &j->t.bs, 0, j->t.bs.np);
   j->pack[1] = (packing){0};
   for (int64_t i = 0; i < j->pack[0].by_p * j->pack[0].by_c; i++) pack_piece(j, i, 0);
-  each(j, few_piece, j, ceil_div(ceil_div(g->N, WOK__TILE_EDGE), j->p->tiles.n));
+  each(j, few_piece, j, ceil_div(ceil_div(g->N, WOK__TILE_EDGE), few_panels(g)));
 }
 
 static void run_slab(job *j, bool pack_a, bool pack_b) {
@@ -236,11 +255,12 @@ static void run_slab(job *j, bool pack_a, bool pack_b) {
 static void run_entry(wok_ctx *c, const wok__gemm_plan *p, const void *a, const void *b, void *out, const void *bias, char *scratch,
                       char *workers) {
   const wok__gemm *g = &p->g;
-  job j = {.c = c, .p = p, .w = walk_of(g, p->tiles.few), .workers = workers};
+  bool few = p->tiles.few && has_few(g);
+  job j = {.c = c, .p = p, .w = walk_of(g, few), .workers = workers};
   int64_t mp = ceil_div(g->M, WOK__TILE_EDGE), np = ceil_div(g->N, WOK__TILE_EDGE), chunks = j.w.chunks;
   j.t = (wok__tile_work){.g = g, .w = &j.w, .c = out, .bias = bias, .group = p->tiles.group, .sums_np = p->tiles.slab_n};
-  j.t.direct = p->tiles.direct;
-  if (p->tiles.few) {
+  j.t.direct = few ? direct_few(g, &j.w) : p->tiles.direct;
+  if (few) {
     run_few(&j, a, b, scratch);
     return;
   }

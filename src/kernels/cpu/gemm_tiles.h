@@ -62,6 +62,9 @@ void wok__tiles_block_amx(const wok__tile_work *t, int64_t m0, int64_t m1, int64
 /* Few rows of A (packed, as the right side) against panels [p0,p1) of B^T (as the left side): C^T, written transposed. */
 void wok__tiles_few_amx(const wok__tile_work *t, int64_t p0, int64_t p1, void *ws);
 
+/* n times 4 products of tiles on registers alone: 65536 operations each. */
+void wok__tiles_registers_amx(int64_t n);
+
 /* The plan and the running of such products. */
 void wok__tiles_plan(wok__gemm_plan *p);
 void wok__tiles_run(wok_ctx *c, const wok__gemm_plan *p, const void *a, const void *b, void *out, const void *bias, void *scratch);

@@ -80,6 +80,11 @@ bool wok__xent_can_run(const wok__kdesc *d) {
 /* A row of logits in f32, when they are not stored so. */
 static int64_t wide_bytes(const head *h) { return h->from == WOK_F32 && h->to == WOK_F32 ? 0 : (4 * h->V + 63) / 64 * 64; }
 
+bool wok__xent_takes(const wok__kdesc *d, const wok__gemm_engine *e) {
+  head h;
+  return describe(d, &h) && h.f->layer && wok__gemm_takes(e, &h.logits_g);
+}
+
 static int64_t logits_bytes(const head *h) { return h->R * h->ld * 4; } /* a multiple of 64: R is one of 16 */
 
 int64_t wok__xent_scratch(const wok__kdesc *d, int threads) {

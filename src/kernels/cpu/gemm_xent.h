@@ -1,9 +1,11 @@
 /* kernels/cpu/gemm_xent.h - the loss head: its kernel functions, and the row functions that are compiled per ISA. */
 #ifndef WOK_KERNELS_CPU_GEMM_XENT_H
 #define WOK_KERNELS_CPU_GEMM_XENT_H
+#include "kernels/cpu/gemm.h"
 #include "kernels/kernel.h"
 
 bool wok__xent_can_run(const wok__kdesc *d);
+bool wok__xent_takes(const wok__kdesc *d, const wok__gemm_engine *e); /* a layer whose logits this engine computes? */
 int64_t wok__xent_scratch(const wok__kdesc *d, int threads);
 wok_status wok__xent_prepare(wok_ctx *c, const wok__kdesc *d, void **prep, int64_t *bytes);
 void wok__xent_run(const wok__kcall *k);
