@@ -23,9 +23,10 @@ static bool is_known(const facts *f, const wok_val *v, double *number) {
   return true;
 }
 
-/* f(a) or f(a, b) rounded once more is what the kernels compute: double holds every sum, product, quotient and root of f32
-   numbers well enough for that. */
+/* What the reference kernels compute, bit for bit: double holds every sum, product, quotient and root of f32 numbers well enough
+   that rounding it once more is the number itself. */
 static bool arithmetic(const wok__node *n, const double *x, double *y) {
+  const wok__attr_affine *affine = n->attr;
   switch (n->op->id) {
   case WOK__OP_add: *y = x[0] + x[1]; return true;
   case WOK__OP_sub: *y = x[0] - x[1]; return true;
@@ -33,12 +34,7 @@ static bool arithmetic(const wok__node *n, const double *x, double *y) {
   case WOK__OP_div: *y = x[0] / x[1]; return true;
   case WOK__OP_neg: *y = -x[0]; return true;
   case WOK__OP_sqrt: *y = sqrt(x[0]); return true;
-  case WOK__OP_affine: {
-    const wok__attr_affine *a = n->attr;
-    wok_dtype t = n->out[0].dtype;
-    *y = fma(x[0], rounded(t, a->scale), rounded(t, a->offset));
-    return true;
-  }
+  case WOK__OP_affine: *y = affine->scale * x[0] + affine->offset; return true;
   default: return false;
   }
 }
@@ -67,6 +63,9 @@ static bool in_buffer(const facts *f, const wok_val *v) {
   return v->node->op->id == WOK__OP_load || (v->node->op->flags & WOK__OP_EFFECT);
 }
 
+/* Not wok_scale: that makes one of two in a row, which rounds once less. */
+static wok_val *scaled(wok_val *x, double c) { return wok__emit(x->g, WOK__OP_affine, &x, 1, &(wok__attr_affine){c, 0}, NULL); }
+
 /* x 1, x / 1, x + 0, x - 0 are x (the sum but for the sign of a zero); x c is affine. NULL: none of these. */
 static wok_val *without_constant(const facts *f, const wok__node *n) {
   wok__opid id = n->op->id;
@@ -78,7 +77,7 @@ static wok_val *without_constant(const facts *f, const wok__node *n) {
     if (id == WOK__OP_sub || id == WOK__OP_div || !is_known(f, a, &c)) return NULL;
     a = b;
   }
-  wok_val *by = c == (sum ? 0 : 1) ? a : id == WOK__OP_mul ? wok_scale(a, c) : NULL;
+  wok_val *by = c == (sum ? 0 : 1) ? a : id == WOK__OP_mul ? scaled(a, c) : NULL;
   return by && !wok_is_poison(by) && in_buffer(f, by) ? NULL : by;
 }
 
