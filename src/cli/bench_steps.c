@@ -111,6 +111,7 @@ int bench_generate(cli *c, const bench_options *o, json_t *row) {
   wok_status s = g && text ? wok_tokenizer_bytes(c->ctx, &t) : WOK_NOMEM;
   if (!s) s = configure(c, o, wok_tokenizer_size(t), &cfg);
   if (!s) s = wok_model_new(c->ctx, &m, &cfg, WOK_F32, 1);
+  if (!s) s = wok_model_compute(m, o->compute);
   if (!s) {
     memset(text, 'a', (size_t)prompt);
     text[prompt] = 0;
@@ -129,18 +130,19 @@ int bench_generate(cli *c, const bench_options *o, json_t *row) {
     const wok_generate_stats *last = &g->last;
     /* the first of the new tokens comes from the prefill */
     double dr = d.median_s > 0 ? (double)(last->new_tokens - g->n) / d.median_s : 0;
-    double pr = p.median_s > 0 ? (double)last->prompt_tokens / p.median_s : 0, bytes = 4e-9 * (double)parameters;
+    double pr = p.median_s > 0 ? (double)last->prompt_tokens / p.median_s : 0, bytes = (o->compute && !strcmp(o->compute, "bf16") ? 2e-9 : 4e-9) * (double)parameters;
     json_t *mine = json_pack("{s:s, s:I, s:i, s:I, s:I, s:f, s:f, s:I}", "model_type", wok_model_type(&cfg), "parameters",
                              (json_int_t)parameters, "prompts", g->n, "prompt_tokens", (json_int_t)last->prompt_tokens, "new_tokens",
                              (json_int_t)last->new_tokens, "prefill_tokens_per_s", pr, "decode_tokens_per_s", dr, "cache_bytes",
                              (json_int_t)last->cache_bytes);
     json_object_update(row, mine);
     json_decref(mine);
+    json_object_set_new(row, "compute", json_string(o->compute ? o->compute : "f32"));
     bench_spread_json(row, "prefill", &p);
     bench_spread_json(row, "decode", &d);
     if (!c->common.json)
-      bench_say(c, "%s, %s parameters, %d prompt%s of %lld: prefill %s, %s tokens/s; decode %s, %s tokens/s (weights read at %.1f GB/s)\n",
-                wok_model_type(&cfg), cli_count((double)parameters), g->n, g->n == 1 ? "" : "s", (long long)prompt, bench_spread_text(&p),
+      bench_say(c, "%s, %s parameters, %s, %d prompt%s of %lld: prefill %s, %s tokens/s; decode %s, %s tokens/s (weights read at %.1f GB/s)\n",
+                wok_model_type(&cfg), cli_count((double)parameters), o->compute ? o->compute : "f32", g->n, g->n == 1 ? "" : "s", (long long)prompt, bench_spread_text(&p),
                 cli_count(pr), bench_spread_text(&d), cli_count(dr), dr / g->n * bytes);
   }
   free(g);

@@ -12,7 +12,7 @@ enum { MOST_ROWS = 256 };
 static const cli_option list[] = {
     {"reps", 0, CLI_INT, "N", AT(reps), 1, BENCH_MOST_REPS, "counted repetitions [by kind: 5 to 200]"},
     {"shapes", 0, CLI_STRING, "FILE", AT(shapes), 0, 0, "rows to measure, a line of name=value each [built in: bench/shapes]"},
-    {"compute", 0, CLI_CHOICE, "f32|bf16|bf16x3|bf16x6", AT(compute), 0, 0, "train, gemm, attention: what products compute in [f32]"},
+    {"compute", 0, CLI_CHOICE, CLI_COMPUTES, AT(compute), 0, 0, "train, generate, gemm, attention: what products compute in [f32]"},
     {"arch", 0, CLI_CHOICE, "gpt", AT(arch), 0, 0, "train, generate: family [gpt]"},
     {"preset", 0, CLI_CHOICE, "nano|micro|small|base", AT(preset), 0, 0, "train, generate: size [base]"},
     {"depth", 0, CLI_INT, "N", AT(depth), 1, 256, "train, generate: or one dial"},
@@ -41,7 +41,7 @@ static const cli_option list[] = {
 static const struct { const char *name; bench_run *run; bool computes; } kinds[] = {
     {"gemm", bench_gemm, true},          {"train", bench_train, true},   {"attention", bench_attention, true},
     {"norm", bench_norm, false},         {"xent", bench_xent, false},    {"optim", bench_optim, false},
-    {"generate", bench_generate, false}, {"plan", bench_plan, false},    {"second-order", bench_second_order, false},
+    {"generate", bench_generate, true}, {"plan", bench_plan, false},    {"second-order", bench_second_order, false},
     {"startup", bench_startup, false}};
 
 /* ---- rows ---- */

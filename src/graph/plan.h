@@ -33,6 +33,8 @@ typedef struct wok__ir {
 /* The type a value is stored in. */
 static inline wok_dtype wok__ir_dtype(const wok__ir *ir, const wok_val *v) { return ir->low[v->id] ? WOK_BF16 : v->dtype; }
 
+wok_val *wok__ir_resolve(const wok__ir *ir, wok_val *v); /* what stands for v */
+wok_status wok__ir_fold(wok__ir *ir);                    /* the pass of fold.c */
 wok_status wok__ir_build(wok_ctx *c, wok__ir *ir, wok_val *const *results, int n);
 void wok__ir_free(wok__ir *ir);
 /* Decides compute and storage types; order is any topological one. */

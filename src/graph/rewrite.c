@@ -1,10 +1,10 @@
-/* What happens between differentiation and scheduling: only what the results need, equal values once, sums in an accumulation
+/* What happens between differentiation and scheduling: only what the results need, known numbers folded (fold.c), equal values once, sums in an accumulation
    as a chain of accumulations, sums of padded parts as one concatenation, the loss head's forward and backward as one operator. Values are immutable; a rewrite only says
    which value stands for which. */
 #include <string.h>
 #include "graph/plan.h"
 
-static wok_val *resolve(const wok__ir *ir, wok_val *v) {
+wok_val *wok__ir_resolve(const wok__ir *ir, wok_val *v) {
   while (v->id < ir->nrep && ir->rep[v->id]) v = ir->rep[v->id];
   return v;
 }
@@ -38,7 +38,7 @@ wok_status wok__ir_collect(wok__ir *ir) {
   wok__node **stack = wok__malloc(cap * (int64_t)sizeof *stack);
   bool ok = mark && stack;
   for (int i = 0; i < ir->nresults && ok; i++) {
-    wok__node *root = resolve(ir, ir->results[i])->node;
+    wok__node *root = wok__ir_resolve(ir, ir->results[i])->node;
     if (mark[root->id]) continue;
     mark[root->id] = true;
     stack[nstack++] = root;
@@ -46,7 +46,7 @@ wok_status wok__ir_collect(wok__ir *ir) {
       wok__node *n = stack[--nstack];
       count++;
       for (int k = 0; k < n->nin && ok; k++) {
-        wok__node *from = resolve(ir, inputs_of(ir, n)[k])->node;
+        wok__node *from = wok__ir_resolve(ir, inputs_of(ir, n)[k])->node;
         if (mark[from->id]) continue;
         mark[from->id] = true;
         if (nstack == cap) {
@@ -75,7 +75,7 @@ wok_status wok__ir_collect(wok__ir *ir) {
     r->priority = i < ir->nmoved && ir->moved[i] ? ir->moved[i] - 1 : i;
     if (!(r->in = wok__new(ir->arena, wok_val *, n->nin ? n->nin : 1))) ok = false;
     else
-      for (int k = 0; k < n->nin; k++) r->in[k] = resolve(ir, inputs_of(ir, n)[k]);
+      for (int k = 0; k < n->nin; k++) r->in[k] = wok__ir_resolve(ir, inputs_of(ir, n)[k]);
     ir->index[i] = ir->n++;
   }
   wok__free(mark);
@@ -95,7 +95,7 @@ static wok_status common_subexpressions(wok__ir *ir) {
     wok__str_add(&key, &n->op->id, (int64_t)sizeof n->op->id);
     wok__str_add(&key, n->attr, n->op->attr_size);
     for (int k = 0; k < n->nin; k++) {
-      const wok_val *v = resolve(ir, n->in[k]);
+      const wok_val *v = wok__ir_resolve(ir, n->in[k]);
       wok__str_add(&key, &v->id, (int64_t)sizeof v->id);
     }
     for (int k = 0; k < n->nout; k++) { /* what shape inference did not take from attributes (leaves, reshapes) */
@@ -123,7 +123,7 @@ static bool needs_node(const wok__ir *ir, wok_val *v, const wok__node *n, int *b
   if (v->node == n || --*budget < 0) return true;
   if (v->node->id < n->id) return false;
   for (int i = 0; i < v->node->nin; i++)
-    if (needs_node(ir, resolve(ir, v->node->in[i]), n, budget)) return true;
+    if (needs_node(ir, wok__ir_resolve(ir, v->node->in[i]), n, budget)) return true;
   return false;
 }
 
@@ -132,18 +132,18 @@ static wok_status join_loss_heads(wok__ir *ir) {
   for (int64_t i = 0; i < n; i++) {
     wok__node *b = ir->nodes[i].node;
     if (b->op->id != WOK__OP_linear_xent_bwd) continue;
-    wok_val *dloss = resolve(ir, b->in[0]), *lse = resolve(ir, b->in[4]);
+    wok_val *dloss = wok__ir_resolve(ir, b->in[0]), *lse = wok__ir_resolve(ir, b->in[4]);
     if (!is_op(lse, WOK__OP_linear_xent) || lse->out != 1) continue;
     wok__node *f = lse->node;
     bool same = f->nin == b->nin - 2;
-    for (int k = 0; k < 3 && same; k++) same = resolve(ir, f->in[k]) == resolve(ir, b->in[1 + k]);
-    if (same && f->nin == 4) same = resolve(ir, f->in[3]) == resolve(ir, b->in[5]);
+    for (int k = 0; k < 3 && same; k++) same = wok__ir_resolve(ir, f->in[k]) == wok__ir_resolve(ir, b->in[1 + k]);
+    if (same && f->nin == 4) same = wok__ir_resolve(ir, f->in[3]) == wok__ir_resolve(ir, b->in[5]);
     /* a cotangent that itself follows from the loss (a second gradient, a loss of losses) cannot be known before it;
        nor can a second backward share the joined operator */
     int budget = 1000;
     if (!same || ir->rep[f->out[0].id] || needs_node(ir, dloss, f, &budget)) continue;
     wok_val *in[5] = {dloss};
-    for (int k = 0; k < f->nin; k++) in[1 + k] = resolve(ir, f->in[k]);
+    for (int k = 0; k < f->nin; k++) in[1 + k] = wok__ir_resolve(ir, f->in[k]);
     wok__node *both;
     const char *scope = wok__graph_scope_swap(ir->g, f->scope);
     wok__emit(ir->g, WOK__OP_linear_xent_both, in, f->nin + 1, f->attr, &both);
@@ -173,7 +173,7 @@ typedef struct parts { wok_val *v[PARTS]; int n; int64_t nuses; const int64_t *u
 static bool gather_pads(const wok__ir *ir, wok_val *v, bool root, parts *p) {
   if (v->id >= p->nuses || (!root && p->uses[v->id] != 1)) return false;
   if (is_op(v, WOK__OP_add))
-    return gather_pads(ir, resolve(ir, v->node->in[0]), false, p) && gather_pads(ir, resolve(ir, v->node->in[1]), false, p);
+    return gather_pads(ir, wok__ir_resolve(ir, v->node->in[0]), false, p) && gather_pads(ir, wok__ir_resolve(ir, v->node->in[1]), false, p);
   if (!is_op(v, WOK__OP_pad) || p->n == PARTS) return false;
   const wok__attr_pad *a = v->node->attr;
   int i = p->n++;
@@ -204,7 +204,7 @@ static wok_status join_pads(wok__ir *ir) {
     parts p = {.nuses = nuses, .uses = uses};
     if (n->op->id != WOK__OP_add || ir->rep[n->out[0].id] || !gather_pads(ir, &n->out[0], true, &p) || !parts_fit(&p, &axis)) continue;
     wok_val *in[PARTS];
-    for (int k = 0; k < p.n; k++) in[k] = resolve(ir, p.v[k]->node->in[0]);
+    for (int k = 0; k < p.n; k++) in[k] = wok__ir_resolve(ir, p.v[k]->node->in[0]);
     const char *scope = wok__graph_scope_swap(ir->g, n->scope);
     wok_val *joined = wok_concat(in, p.n, (int)axis);
     wok__graph_scope_swap(ir->g, scope);
@@ -229,11 +229,11 @@ static wok_status split_accumulations(wok__ir *ir) {
     if (e->op->id != WOK__OP_accumulate) continue;
     const wok__attr_buffer *a = e->attr;
     /* sums lean to the left: peel the right operands off, then write them from left to right */
-    wok_val *chain[64], *v = resolve(ir, e->in[0]);
+    wok_val *chain[64], *v = wok__ir_resolve(ir, e->in[0]);
     int count = 0;
     while (is_op(v, WOK__OP_add) && v->id < nuses && uses[v->id] == 1 && count < 63) {
-      chain[count++] = resolve(ir, v->node->in[1]);
-      v = resolve(ir, v->node->in[0]);
+      chain[count++] = wok__ir_resolve(ir, v->node->in[1]);
+      v = wok__ir_resolve(ir, v->node->in[0]);
     }
     if (!count) continue;
     chain[count++] = v;
@@ -264,11 +264,11 @@ wok_status wok__ir_build(wok_ctx *c, wok__ir *ir, wok_val *const *results, int n
   ir->arena = wok__arena_new(1 << 18);
   if (!ir->arena || !(ir->results = wok__new(ir->arena, wok_val *, n)) || !wok__ir_fit(ir)) return wok__nomem(c, 1 << 18);
   memcpy(ir->results, results, (size_t)n * sizeof *results);
-  wok_status (*const passes[])(wok__ir *) = {common_subexpressions, join_loss_heads, join_pads, split_accumulations};
+  wok_status (*const passes[])(wok__ir *) = {wok__ir_fold, common_subexpressions, join_loss_heads, join_pads, split_accumulations};
   WOK__TRY(wok__ir_collect(ir));
   for (int64_t i = 0; i < WOK__COUNT(passes); i++) {
     WOK__TRY(passes[i](ir));
-    for (int k = 0; k < ir->nresults; k++) ir->results[k] = resolve(ir, ir->results[k]);
+    for (int k = 0; k < ir->nresults; k++) ir->results[k] = wok__ir_resolve(ir, ir->results[k]);
     WOK__TRY(wok__ir_collect(ir));
   }
   return WOK_OK;
