@@ -103,6 +103,10 @@ foreach(source IN LISTS sources)
   target_compile_options(example-${name} PRIVATE ${test_warnings})
   target_link_libraries(example-${name} PRIVATE wok_shared m)
   set_target_properties(example-${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/examples OUTPUT_NAME ${name})
+  if(NOT name MATCHES "^(hello|first_model|generate)$") # these want a text or a model
+    add_test(NAME examples/${name} COMMAND example-${name} WORKING_DIRECTORY ${tests_dir})
+    wok_test(examples/${name} examples)
+  endif()
 endforeach()
 
 # ---- every public header stands alone ------------------------------------------------------------------------------------

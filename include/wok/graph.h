@@ -205,14 +205,27 @@ WOK_API wok_val *wok_gated(wok_val *gate, wok_val *up, wok_act a); /* act(gate) 
 /* Inverted dropout: keeps with probability 1-p, scaled by 1/(1-p); stream as for wok_random_*. p = 0 returns x. */
 WOK_API wok_val *wok_dropout(wok_val *x, double p, uint32_t stream);
 /* x [T, H, D]; pos f32 or i32 [T]; freq [rotary/2] of x's dtype (theta_i as data). The first `rotary` = 2*len(freq) of D are rotated;
-   interleaved: pairs (2i, 2i+1), otherwise (i, i + rotary/2). Angles are formed in double (spec 02 1.6). */
+   interleaved: pairs (2i, 2i+1), otherwise (i, i + rotary/2). Angles are formed in double (spec 02 1.6). All three have
+   gradients (i32 positions none). */
 WOK_API wok_val *wok_rope(wok_val *x, wok_val *pos, wok_val *freq, bool interleaved);
+/* Buckets of the distance pos_k - pos_q. T5 (arXiv 1910.10683): exact near by, then logarithmic up to max_distance, all beyond
+   in the last; half of them for keys behind the query. T5_CAUSAL: all of them for keys before it, those behind it in the first.
+   CLIPPED (Shaw et al., arXiv 1803.02155; NEZHA): 2c + 1 of them, one for each distance from -c to c, the ends for all beyond. */
+typedef enum wok_buckets { WOK_BUCKETS_T5, WOK_BUCKETS_T5_CAUSAL, WOK_BUCKETS_CLIPPED, WOK_BUCKETS_COUNT } wok_buckets;
 typedef struct wok_attention_opts {
   double scale;     /* 0: 1/sqrt(D) */
+  wok_val *scales;  /* [Tq], of q's type: a factor of each query's scores besides (log n attention); NULL: ones */
   double dropout;   /* on the probabilities */
   uint32_t stream;  /* of the dropout; 0: the graph draws one */
   wok_val *seq;     /* i32 [Tq]: sequence number of each query, for dropout's counter; NULL: zeros */
   wok_val *row;     /* i32 [Tq]: row within the sequence, for dropout's counter; NULL: the index */
+  /* Added to the scaled scores; NULL: nothing. Both have gradients. Both need pos_q and pos_k (i32 [Tq], [Tk]): distances are
+     differences of positions, never of indices. */
+  wok_val *pos_q, *pos_k;
+  wok_val *table;   /* [buckets, H] (T5's layout), of q's type: table[bucket(pos_k - pos_q)][h] */
+  wok_buckets buckets;
+  int64_t max_distance; /* of T5's buckets; 0: 128 */
+  wok_val *slope;   /* [H], of q's type: -slope[h] |pos_k - pos_q| (ALiBi, arXiv 2108.12409) */
 } wok_attention_opts;
 /* q [Tq, H, D], k [Tk, G, D], v [Tk, G, Dv], H a multiple of G; query i sees keys lo[i] <= j < hi[i] (i32 [Tq]; DESIGN 8).
    -> [Tq, H, Dv]; a row that sees nothing is zero. Probabilities are dropped by (seq, head, row, j - lo). */
@@ -294,6 +307,9 @@ typedef struct wok_plan_opts {
   bool reference;       /* reference kernels only */
   bool profile;         /* time every operator (wok_plan_report shows it) */
   bool dry;             /* plan only: no memory is taken, wok_plan_run refuses */
+  bool debug;           /* the plan watches itself: memory around and outside living values is filled and looked at after every
+                           operator, inputs stay as they were, results are written in full; a run that finds fault fails with
+                           CORRUPT and names the operator. Slow */
   int64_t mem_limit;    /* bytes of the plan's own memory; 0: what the context's limit leaves beside the state that it touches. When
                            it does not suffice, the backward pass computes again what it can; every bit stays */
   const char *compute;  /* of products: "f32" (NULL: each in its own type), "bf16" (values between products are stored so, too),

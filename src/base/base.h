@@ -106,6 +106,7 @@ uint64_t wok__hasher_end(const wok__hasher *h); /* equals wok__hash64 over the c
 double wok__now(void);  /* monotonic seconds */
 int64_t wok__unix_ms(void);
 int64_t wok__peak_rss(void); /* bytes, of this process; -1 unknown */
+int wok__cpu_seconds(double *machine, double *own); /* of work since the start: of all CPUs (-1 unknown), of this process; how many CPUs there are, 0 unknown */
 
 /* ---- Philox4x32-10 (philox.c; spec 05 A.2.4) ---- */
 void wok__philox(const uint32_t ctr[4], const uint32_t key[2], uint32_t out[4]);
@@ -146,6 +147,9 @@ void wok__machine_base(const wok_ctx *c, wok_machine *m);
    an index for scratch. Inside, FTZ and DAZ are on and OpenMP regions are serial. Not re-entrant: called from inside a
    tile it runs its tiles one after the other on the calling worker. */
 void wok__pool_run(wok_ctx *c, void (*fn)(void *arg, int64_t tile, int worker), void *arg, int64_t tiles);
+/* From now on regions run on the calling thread alone (the same tiles, so the same bits), or again on all: for work that is
+   shorter than waking others and carrying data between their caches. */
+void wok__pool_alone(wok_ctx *c, bool alone);
 /* Enter/leave set FTZ+DAZ and a serial OpenMP on the calling thread and restore it; wok__pool_run does this by itself,
    a whole plan does it once around all its kernels. */
 typedef struct wok__fpstate { uint32_t mxcsr; int omp; } wok__fpstate;

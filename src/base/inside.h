@@ -19,6 +19,7 @@ struct wok_ctx {
   int cpus;        /* CPUs this process may use */
   wok__pool *pool; /* NULL until the first region with more than one tile */
   bool in_region;  /* a parallel region is running */
+  bool alone;      /* regions run on the calling thread */
 };
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "wok_cancel must be safe in a signal handler");
 

@@ -215,6 +215,8 @@ static int own_worker(const wok__pool *p) {
   return 0;
 }
 
+void wok__pool_alone(wok_ctx *c, bool alone) { c->alone = alone; }
+
 void wok__pool_run(wok_ctx *c, void (*fn)(void *, int64_t, int), void *arg, int64_t tiles) {
   if (tiles <= 0) return;
   if (c->in_region) {
@@ -223,9 +225,10 @@ void wok__pool_run(wok_ctx *c, void (*fn)(void *, int64_t, int), void *arg, int6
   }
   wok__fpstate fp;
   wok__compute_enter(&fp);
-  if (tiles > 1 && c->opts.threads > 1 && !c->pool) c->pool = pool_new(c);
+  bool alone = tiles == 1 || c->alone;
+  if (!alone && c->opts.threads > 1 && !c->pool) c->pool = pool_new(c);
   wok__pool *p = c->pool;
-  if (tiles == 1 || !p || p->helpers == 0) {
+  if (alone || !p || p->helpers == 0) {
     run_inline(fn, arg, tiles, 0);
   } else {
     c->in_region = true;

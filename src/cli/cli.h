@@ -63,6 +63,7 @@ struct cli {
   const char **args;  /* positional */
   int nargs;
   bool tty;           /* a person watches stderr */
+  const char *where;  /* stands before what is wrong with the usage: "line 3 of FILE: "; NULL: nothing */
   const char *when_asked; /* told to that person at the first Ctrl-C; NULL: nothing, the work ends soon enough */
 };
 
@@ -86,6 +87,8 @@ const char *cli_size(int64_t bytes);   /* "3.1 GB" */
 const char *cli_count(double n);       /* "124.4 M" */
 const char *cli_seconds(double s);     /* "2:05" */
 
+/* Sets the option of that name in `into`, as --NAME VALUE (a flag: value NULL) would; what is wrong is said. */
+int cli_set(cli *c, const cli_option *list, void *into, const char *name, const char *value);
 void cli_help(const cli_verb *v, FILE *out);
 void cli_overview(FILE *out);
 int cli_manual(void);                  /* the manual page, as roff */

@@ -127,6 +127,14 @@ static const cli_option *find_option(const cli_option *list, const char *name, s
   return NULL;
 }
 
+int cli_set(cli *c, const cli_option *list, void *into, const char *name, const char *value) {
+  const cli_option *o = find_option(list, name, strlen(name), 0);
+  if (!o) return cli_usage(c, "there is no option --%s", name);
+  if (o->type == CLI_FLAG && value) return cli_usage(c, "--%s takes no value", o->name);
+  if (o->type != CLI_FLAG && !value) return cli_usage(c, "--%s needs a value (%s)", o->name, o->arg);
+  return set_option(c, o, into, value);
+}
+
 static int unknown_option(cli *c, const char *arg) {
   return cli_usage(c, "there is no option %s; `wok %s --help` lists them", arg, c->verb->name);
 }

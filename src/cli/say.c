@@ -35,7 +35,16 @@ int cli_fail(cli *c, const char *fmt, ...) {
 int cli_usage(cli *c, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
-  say(c, fmt, ap);
+  if (c->where) {
+    char text[512];
+    vsnprintf(text, sizeof text, fmt, ap);
+    const char *where = c->where;
+    c->where = NULL;
+    cli_usage(c, "%s%s", where, text);
+    c->where = where;
+  } else {
+    say(c, fmt, ap);
+  }
   va_end(ap);
   return EXIT_USAGE;
 }

@@ -1,284 +1,216 @@
-/* wok bench: the numbers we publish, one command each. Prints what it measured, the shapes, the CPU and the load. */
+/* wok bench: the numbers we publish, one command each. Prints what it measured, the shapes, the CPU, the load, and whether the
+   machine was ours meanwhile. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "cli.h"
+#include "cli/bench.h"
 
-typedef struct options {
-  const char *arch, *preset, *style, *compute;
-  int64_t depth, batch, seq, reps, m, n, k, heads, kv_heads, head_dim, tokens, prompt, vocab;
-  bool report, bidirectional;
-} options;
+enum { MOST_ROWS = 256 };
 
-#define AT(field) offsetof(options, field)
+#define AT(field) offsetof(bench_options, field)
 static const cli_option list[] = {
-    {"reps", 0, CLI_INT, "N", AT(reps), 1, 1000, "counted repetitions [gemm 10, else 5]"},
-    {"compute", 0, CLI_CHOICE, "f32|bf16|bf16x3|bf16x6", AT(compute), 0, 0, "train: what matrix products compute in [f32]"},
+    {"reps", 0, CLI_INT, "N", AT(reps), 1, BENCH_MOST_REPS, "counted repetitions [by kind: 5 to 200]"},
+    {"shapes", 0, CLI_STRING, "FILE", AT(shapes), 0, 0, "rows to measure, a line of name=value each [built in: bench/shapes]"},
+    {"compute", 0, CLI_CHOICE, "f32|bf16|bf16x3|bf16x6", AT(compute), 0, 0, "train, gemm, attention: what products compute in [f32]"},
     {"arch", 0, CLI_CHOICE, "gpt", AT(arch), 0, 0, "train, generate: family [gpt]"},
     {"preset", 0, CLI_CHOICE, "nano|micro|small|base", AT(preset), 0, 0, "train, generate: size [base]"},
-    {"depth", 0, CLI_INT, "N", AT(depth), 1, 1000, "train, generate: or one dial"},
+    {"depth", 0, CLI_INT, "N", AT(depth), 1, 256, "train, generate: or one dial"},
     {"style", 0, CLI_CHOICE, "gpt2|llama", AT(style), 0, 0, "train, generate: block [gpt2]"},
-    {"vocab", 0, CLI_INT, "N", AT(vocab), 2, 1e7, "train, generate: vocabulary [the preset's, 50257]"},
-    {"batch", 0, CLI_INT, "N", AT(batch), 1, 1e6, "sequences [8; generate 1]"},
+    {"layers", 0, CLI_INT, "N", AT(layers), 1, 1e5, "train, generate, plan: layers [the preset's]"},
+    {"hidden", 0, CLI_INT, "N", AT(hidden), 1, 1e6, "train, generate, plan: hidden size [the preset's]"},
+    {"vocab", 0, CLI_INT, "N", AT(vocab), 2, 1e7, "train, xent, plan: vocabulary [the preset's, 50257]"},
+    {"batch", 0, CLI_INT, "N", AT(batch), 1, 1e6, "sequences [8; generate 1], samples of second-order"},
     {"seq", 0, CLI_INT, "N", AT(seq), 1, 1e6, "tokens of each [512]"},
-    {"m", 0, CLI_INT, "N", AT(m), 1, 1e7, "gemm: one shape instead of the usual ones: rows"},
-    {"n", 0, CLI_INT, "N", AT(n), 1, 1e7, "gemm: columns"},
-    {"k", 0, CLI_INT, "N", AT(k), 1, 1e7, "gemm: inner size"},
-    {"heads", 0, CLI_INT, "N", AT(heads), 1, 1e4, "attention: query heads [12]"},
-    {"kv-heads", 0, CLI_INT, "N", AT(kv_heads), 1, 1e4, "attention: key/value heads [as --heads]"},
-    {"head-dim", 0, CLI_INT, "N", AT(head_dim), 1, 1024, "attention: size of a head [64]"},
+    {"m", 0, CLI_INT, "N", AT(m), 1, 1e7, "gemm, norm, xent: rows"},
+    {"n", 0, CLI_INT, "N", AT(n), 1, 1e10, "gemm, norm: columns; optim: parameters"},
+    {"k", 0, CLI_INT, "N", AT(k), 1, 1e7, "gemm, xent: inner size"},
+    {"layout", 0, CLI_CHOICE, "NT|NN|TN", AT(layout), 0, 0, "gemm: A and B as they lie, T: transposed [NT, a layer]"},
+    {"norm", 0, CLI_CHOICE, "layer|rms", AT(norm), 0, 0, "norm: which [layer]"},
+    {"heads", 0, CLI_INT, "N", AT(heads), 1, 1e4, "attention: query heads [12]; models: [hidden / 64]"},
+    {"kv-heads", 0, CLI_INT, "N", AT(kv_heads), 1, 1e4, "attention, models: key/value heads [as --heads]"},
+    {"head-dim", 0, CLI_INT, "N", AT(head_dim), 1, 1024, "attention, models: size of a head [64]"},
     {"bidirectional", 0, CLI_FLAG, NULL, AT(bidirectional), 0, 0, "attention: every key visible [causal]"},
     {"prompt", 0, CLI_INT, "N", AT(prompt), 1, 1e6, "generate: tokens of the prompt [128]"},
     {"tokens", 0, CLI_INT, "N", AT(tokens), 1, 1e6, "generate: new tokens [128]"},
-    {"report", 0, CLI_FLAG, NULL, AT(report), 0, 0, "train: the plan, operators timed"},
+    {"net", 0, CLI_CHOICE, "mlp|conv", AT(net), 0, 0, "second-order: critic, 2-64-64-1 or on images of 1x28x28 [mlp]"},
+    {"chain", 0, CLI_INT, "N", AT(chain), 1, 1e7, "plan: a chain of N operators on one element"},
+    {"report", 0, CLI_FLAG, NULL, AT(report), 0, 0, "train, second-order: the plan, operators timed"},
     CLI_OPTIONS_END};
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+static const struct { const char *name; bench_run *run; bool computes; } kinds[] = {
+    {"gemm", bench_gemm, true},          {"train", bench_train, true},   {"attention", bench_attention, true},
+    {"norm", bench_norm, false},         {"xent", bench_xent, false},    {"optim", bench_optim, false},
+    {"generate", bench_generate, false}, {"plan", bench_plan, false},    {"second-order", bench_second_order, false},
+    {"startup", bench_startup, false}};
+
+/* ---- rows ---- */
+/* Is there a shape on the command line? How often to measure and how to compute is none. */
+static bool one_shape(const bench_options *o) {
+  bench_options none = {0}, shape = *o;
+  shape.reps = 0;
+  shape.shapes = shape.compute = NULL;
+  shape.report = false;
+  return memcmp(&none, &shape, sizeof none) != 0;
 }
 
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-static double median(double *v, int64_t n) {
-  qsort(v, (size_t)n, sizeof *v, by_value);
-  return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
-}
-
-/* ---- gemm ---- */
-typedef struct shape { int64_t m, n, k; bool ta, tb; const char *what; } shape;
-static const shape shapes[] = {
-    {4096, 2304, 768, false, true, "q k v"},          {4096, 768, 768, false, true, "attention out"},
-    {4096, 3072, 768, false, true, "FFN up"},         {4096, 768, 3072, false, true, "FFN down"},
-    {4096, 768, 3072, false, false, "FFN up, dX"},    {4096, 3072, 768, false, false, "FFN down, dX"},
-    {3072, 768, 4096, true, false, "FFN up, dW"},     {768, 3072, 4096, true, false, "FFN down, dW"},
-    {2048, 256, 256, false, true, "small model"},     {2048, 1024, 256, false, true, "small model, FFN up"},
-    {1, 3072, 768, false, true, "one token"},
-};
-
-static wok_status gemm_both(cli *c, const options *o, const shape *s, double rate[2], char what[64]) {
-  static const char *const engines[] = {"wok", "onednn"};
-  for (int i = 0; i < 2; i++) {
-    wok_bench_result r;
-    wok_bench_gemm_opts g = {.dtype = WOK_F32, .M = s->m, .N = s->n, .K = s->k, .ta = s->ta, .tb = s->tb, .reps = (int)(o->reps ? o->reps : 10),
-                             .engine = engines[i]};
-    wok_status e = wok_bench_gemm(c->ctx, &g, &r);
-    if (e && e != WOK_UNSUPPORTED) return e;
-    rate[i] = e ? 0 : r.gflops_median;
-    if (!i) snprintf(what, 64, "%s", r.what);
+static char *read_text(cli *c, const char *path) {
+  enum { MOST = 1 << 20 };
+  char *text = malloc(MOST + 1);
+  FILE *f = fopen(path, "r");
+  size_t n = f && text ? fread(text, 1, MOST + 1, f) : 0;
+  bool bad = !text || !f || ferror(f) || n > MOST;
+  if (bad) cli_fail(c, "%s: %s", path, n > MOST ? "too long for a list of shapes" : strerror(errno ? errno : ENOMEM));
+  if (f) fclose(f);
+  if (bad) {
+    free(text);
+    return NULL;
   }
-  return WOK_OK;
+  text[n] = 0;
+  return text;
 }
 
-static int bench_gemm(cli *c, const options *o, json_t *j) {
-  shape own = {o->m, o->n, o->k, false, true, ""};
-  bool one = o->m || o->n || o->k;
-  json_t *rows = json_array();
-  json_object_set_new(j, "gemm", rows);
-  if (!c->common.json) cli_print("f32, GFLOP/s, medians             wok   oneDNN    ratio\n");
-  for (size_t i = 0; i < (one ? 1 : sizeof shapes / sizeof *shapes); i++) {
-    const shape *s = one ? &own : &shapes[i];
-    double rate[2];
-    char what[64];
-    wok_status e = gemm_both(c, o, s, rate, what);
-    if (e) return cli_status(c, e);
-    json_array_append_new(rows, json_pack("{s:I, s:I, s:I, s:b, s:b, s:f, s:f, s:s}", "m", (json_int_t)s->m, "n", (json_int_t)s->n, "k",
-                                          (json_int_t)s->k, "ta", s->ta, "tb", s->tb, "gflops", rate[0], "onednn_gflops", rate[1], "kernel", what));
-    if (c->common.json) continue;
-    char text[48];
-    snprintf(text, sizeof text, "%lldx%lldx%lld%s", (long long)s->m, (long long)s->n, (long long)s->k, s->ta ? " TN" : s->tb ? " NT" : " NN");
-    cli_print("%-28s %8.0f %8.0f", text, rate[0], rate[1]);
-    if (rate[1] > 0) cli_print(" %8.2f", rate[0] / rate[1]);
-    cli_print("  %s\n", s->what);
+/* "m=4096 bidirectional # comment" over what the command line says. */
+static int read_row(cli *c, char *line, bench_options *o) {
+  char *comment = strchr(line, '#'), *rest = NULL;
+  if (comment) {
+    *comment++ = 0;
+    comment += strspn(comment, " ");
   }
+  o->label = comment && *comment ? comment : NULL;
+  int64_t reps = o->reps;
+  for (char *word = strtok_r(line, " \t\r", &rest); word; word = strtok_r(NULL, " \t\r", &rest)) {
+    char *value = strchr(word, '=');
+    if (value) *value++ = 0;
+    int e = cli_set(c, list, o, word, value);
+    if (e) return e;
+  }
+  if (reps) o->reps = reps; /* the command line has the last word on that */
   return EXIT_DONE;
 }
 
-/* ---- attention ---- */
-typedef struct attention { int64_t T, H, G, D; wok_graph *g; wok_val *in[5], *forward, *grads[3]; float *data[3]; int32_t *lo, *hi; } attention;
+static bool only_comment(const char *line) { return line[strspn(line, " \t\r")] == '#' || !line[strspn(line, " \t\r")]; }
 
-static double run_times(wok_plan *p, int64_t reps, wok_status *s) {
-  double v[1000];
-  *s = wok_plan_run(p, NULL);
-  for (int64_t i = 0; i < reps && !*s; i++) {
-    double t = now();
-    *s = wok_plan_run(p, NULL);
-    v[i] = now() - t;
-  }
-  return *s ? 0 : median(v, reps);
-}
+/* ---- measuring ---- */
+typedef struct session {
+  int kind, dirty, count;
+  bench_options row[MOST_ROWS];
+  char *text; /* the rows' words lie in it */
+  json_t *rows;
+  wok_bench_verdict before;
+} session;
 
-static wok_status attention_plan(cli *c, attention *a, wok_val *const *results, int n, wok_plan **p) {
-  wok_status s = wok_compile(c->ctx, p, results, n, &(wok_plan_opts){.name = "attention"});
-  for (int i = 0; i < 3 && !s; i++) s = wok_plan_bind(*p, a->in[i], a->data[i]);
-  if (!s) s = wok_plan_bind(*p, a->in[3], a->lo);
-  return s ? s : wok_plan_bind(*p, a->in[4], a->hi);
-}
-
-static int bench_attention(cli *c, const options *o, json_t *j) {
-  int64_t B = o->batch ? o->batch : 8, S = o->seq ? o->seq : 512, reps = o->reps ? o->reps : 5;
-  attention a = {.T = B * S, .H = o->heads ? o->heads : 12, .D = o->head_dim ? o->head_dim : 64};
-  a.G = o->kv_heads ? o->kv_heads : a.H;
-  uint32_t x = 12345;
-  for (int i = 0; i < 3; i++) {
-    int64_t n = a.T * (i ? a.G : a.H) * a.D;
-    if (!(a.data[i] = malloc((size_t)n * sizeof(float)))) return cli_fail(c, "out of memory");
-    for (int64_t k = 0; k < n; k++) a.data[i][k] = (float)((x = x * 1664525u + 1013904223u) >> 8) * 0x1p-23F - 1;
-  }
-  a.lo = malloc((size_t)a.T * sizeof *a.lo);
-  a.hi = malloc((size_t)a.T * sizeof *a.hi);
-  if (!a.lo || !a.hi) return cli_fail(c, "out of memory");
-  for (int64_t i = 0; i < a.T; i++) {
-    a.lo[i] = (int32_t)(i / S * S);
-    a.hi[i] = (int32_t)(o->bidirectional ? (i / S + 1) * S : i + 1);
-  }
-  wok_status s = wok_graph_new(c->ctx, &a.g);
-  if (s) return cli_status(c, s);
-  static const char *const names[] = {"q", "k", "v", "lo", "hi"};
-  for (int i = 0; i < 5; i++)
-    a.in[i] = wok_input(a.g, names[i], i < 3 ? WOK_F32 : WOK_I32, i < 3 ? WOK_SHAPE(a.T, i ? a.G : a.H, a.D) : WOK_SHAPE(a.T));
-  a.forward = wok_attention(a.in[0], a.in[1], a.in[2], a.in[3], a.in[4], NULL);
-  wok_vjp(&a.forward, NULL, 1, a.in, 3, a.grads);
-  wok_plan *fwd = NULL, *both = NULL;
-  s = attention_plan(c, &a, &a.forward, 1, &fwd);
-  if (!s) s = attention_plan(c, &a, (wok_val *[]){a.forward, a.grads[0], a.grads[1], a.grads[2]}, 4, &both);
-  double tf = s ? 0 : run_times(fwd, reps, &s), tb = s ? 0 : run_times(both, reps, &s) - tf;
-  double pairs = (double)(B * a.H) * (o->bidirectional ? (double)S * (double)S : (double)S * (double)(S + 1) / 2);
-  double gf = 4 * pairs * (double)a.D / tf * 1e-9, gb = 10 * pairs * (double)a.D / tb * 1e-9;
-  wok_plan_free(fwd);
-  wok_plan_free(both);
-  wok_graph_free(a.g);
-  for (int i = 0; i < 3; i++) free(a.data[i]);
-  free(a.lo);
-  free(a.hi);
-  if (s) return cli_status(c, s);
-  json_object_set_new(j, "attention", json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:f, s:f, s:f}", "batch", (json_int_t)B, "seq", (json_int_t)S,
-                                                "heads", (json_int_t)a.H, "kv_heads", (json_int_t)a.G, "head_dim", (json_int_t)a.D, "causal",
-                                                !o->bidirectional, "forward_ms", tf * 1e3, "backward_ms", tb * 1e3, "forward_gflops", gf,
-                                                "backward_gflops", gb));
-  if (!c->common.json)
-    cli_print("attention f32, %lld x %lld, %lld/%lld heads of %lld, %s: forward %.1f ms (%.0f GFLOP/s), backward %.1f ms (%.0f GFLOP/s); "
-              "medians of %lld, visible pairs only\n",
-              (long long)B, (long long)S, (long long)a.H, (long long)a.G, (long long)a.D, o->bidirectional ? "bidirectional" : "causal",
-              tf * 1e3, gf, tb * 1e3, gb, (long long)reps);
+static int check(cli *c, const session *s, const bench_options *o) {
+  if (kinds[s->kind].run == bench_gemm && !(o->m && o->n && o->k)) return cli_usage(c, "gemm takes all of --m, --n and --k or none");
+  if (bench_or(o->heads, 12) % bench_or(o->kv_heads, 1)) return cli_usage(c, "--heads must be a multiple of --kv-heads");
+  if (o->compute && strcmp(o->compute, "f32") != 0 && !kinds[s->kind].computes)
+    return cli_fail(c, "--compute %s: %s is measured in f32", o->compute, kinds[s->kind].name);
   return EXIT_DONE;
 }
 
-/* ---- train ---- */
-static wok_status configure(cli *c, const options *o, wok_model_config *cfg) {
-  return o->depth ? wok_model_depth(c->ctx, cfg, o->depth, o->style, o->vocab ? o->vocab : 50257)
-                  : wok_model_preset(c->ctx, cfg, o->preset ? o->preset : "base", o->style, o->vocab);
+/* What others do while we sleep: for rows too short to be judged by themselves. */
+static wok_bench_verdict look_around(void) {
+  wok_bench_watch w;
+  wok_bench_watch_begin(&w);
+  (void)nanosleep(&(struct timespec){.tv_nsec = 300 * 1000 * 1000}, NULL);
+  return wok_bench_watch_end(&w);
 }
 
-static int bench_train(cli *c, const options *o, json_t *j) {
-  wok_model_config cfg = {0};
-  wok_bench_train_result r;
-  wok_status s = configure(c, o, &cfg);
-  wok_bench_train_opts t = {.batch = o->batch, .seq = o->seq, .compute = o->compute, .reps = (int)o->reps, .report = o->report};
-  if (!s) s = wok_bench_train(c->ctx, &cfg, &t, &r);
-  if (s) {
-    wok_model_config_free(&cfg);
-    return cli_status(c, s);
-  }
-  json_t *mine = json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:f}", "model_type", wok_model_type(&cfg), "parameters",
-                           (json_int_t)r.parameters, "tokens", (json_int_t)r.tokens, "tokens_per_s", r.tokens_per_s, "gflops", r.gflops,
-                           "gemm_gflops", r.gemm_gflops, "utilisation", r.utilisation, "peak_bytes", (json_int_t)r.peak_bytes, "plan_bytes",
-                           (json_int_t)r.plan_bytes, "step_seconds", r.median_s, "best_seconds", r.best_s, "worst_seconds", r.worst_s,
-                           "compile_seconds", r.compile_s);
-  json_object_update(j, mine);
-  json_decref(mine);
-  if (!c->common.json) {
-    cli_print("train f32, %s, %s parameters, %lld tokens a step: %.3f s (best %.3f, worst %.3f), %s tokens/s, %.0f GFLOP/s\n", wok_model_type(&cfg),
-              cli_count((double)r.parameters), (long long)r.tokens, r.median_s, r.best_s, r.worst_s, cli_count(r.tokens_per_s), r.gflops);
-    if (r.gemm_gflops > 0)
-      cli_print("utilisation %.2f of oneDNN's %.0f GFLOP/s (%lld x 3072 x 768 in the same run, best of ten)\n", r.utilisation, r.gemm_gflops,
-                (long long)r.tokens);
-    cli_print("planned with gradient in %.3f s; peak memory %s, of it values %s\n", r.compile_s, cli_size(r.peak_bytes), cli_size(r.plan_bytes));
-    if (r.report) cli_print("\n%s", r.report);
-  }
-  wok_text_free(r.report);
-  wok_model_config_free(&cfg);
-  return EXIT_DONE;
-}
-
-/* ---- generate ---- */
-static int bench_generate(cli *c, const options *o, json_t *j) {
-  wok_model_config cfg = {0};
-  wok_model *m = NULL;
-  wok_tokenizer *t = NULL;
-  int n = (int)(o->batch ? o->batch : 1);
-  int64_t prompt = o->prompt ? o->prompt : 128, tokens = o->tokens ? o->tokens : 128;
-  wok_status s = wok_tokenizer_bytes(c->ctx, &t);
-  if (!s) s = o->depth ? wok_model_depth(c->ctx, &cfg, o->depth, o->style, wok_tokenizer_size(t))
-                       : wok_model_preset(c->ctx, &cfg, o->preset ? o->preset : "base", o->style, wok_tokenizer_size(t));
-  if (!s) s = wok_model_new(c->ctx, &m, &cfg, WOK_F32, 1);
-  wok_generated *r = calloc((size_t)n, sizeof *r);
-  const char **prompts = calloc((size_t)n, sizeof *prompts);
-  char *text = malloc((size_t)prompt + 1);
-  if (!r || !prompts || !text) return cli_fail(c, "out of memory");
-  memset(text, 'a', (size_t)prompt);
-  text[prompt] = 0;
-  for (int i = 0; i < n; i++) prompts[i] = text;
-  wok_generate_stats best = {0};
-  int64_t parameters = m ? wok_model_param_count(m) : 0, reps = o->reps ? o->reps : 5;
-  double decode[1000], prefill[1000];
-  for (int64_t i = 0; i < reps && !s; i++) {
-    s = wok_generate(m, t, prompts, n, &(wok_generate_opts){.max_tokens = tokens, .greedy = true, .ignore_eod = true}, r, &best);
-    decode[i] = best.decode_s;
-    prefill[i] = best.prefill_s;
-    if (!s) wok_generated_free(r, n);
-  }
-  free(r);
-  free(prompts);
-  free(text);
-  wok_model_free(m);
-  wok_tokenizer_free(t);
-  if (s) {
-    wok_model_config_free(&cfg);
-    return cli_status(c, s);
-  }
-  double d = median(decode, reps), p = median(prefill, reps);
-  /* the first of the new tokens comes from the prefill */
-  double dr = d > 0 ? (double)(best.new_tokens - n) / d : 0, pr = p > 0 ? (double)best.prompt_tokens / p : 0;
-  json_object_set_new(j, "generate", json_pack("{s:s, s:I, s:i, s:I, s:I, s:f, s:f, s:I}", "model_type", wok_model_type(&cfg), "parameters",
-                                               (json_int_t)parameters, "prompts", n, "prompt_tokens", (json_int_t)best.prompt_tokens, "new_tokens",
-                                               (json_int_t)best.new_tokens, "prefill_tokens_per_s", pr, "decode_tokens_per_s", dr, "cache_bytes",
-                                               (json_int_t)best.cache_bytes));
-  if (!c->common.json)
-    cli_print("generate f32, %s, %s parameters, %d prompt%s of %lld: prefill %s tokens/s, decode %s tokens/s (weights read at %.1f GB/s)\n",
-              wok_model_type(&cfg), cli_count((double)parameters), n, n == 1 ? "" : "s", (long long)prompt, cli_count(pr), cli_count(dr),
-              dr / n * 4e-9 * (double)parameters);
-  wok_model_config_free(&cfg);
-  return EXIT_DONE;
-}
-
-static const struct { const char *name; int (*run)(cli *c, const options *o, json_t *j); } kinds[] = {
-    {"gemm", bench_gemm}, {"train", bench_train}, {"attention", bench_attention}, {"generate", bench_generate}};
-
-static int run(cli *c) {
-  const options *o = c->options;
-  bool some = o->m || o->n || o->k, all = o->m && o->n && o->k;
-  if (some && !all) return cli_usage(c, "gemm takes all of --m, --n and --k or none");
-  if ((o->heads ? o->heads : 12) % (o->kv_heads ? o->kv_heads : 1)) return cli_usage(c, "--heads must be a multiple of --kv-heads");
-  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-    if (strcmp(kinds[i].name, c->args[0]) != 0) continue;
-    json_t *j = json_pack("{s:s, s:o}", "bench", c->args[0], "machine", cli_machine_json(c));
-    if (!c->common.json) cli_machine_print(c);
-    int e = kinds[i].run(c, o, j);
-    if (!e && c->common.json) cli_json(j);
-    else json_decref(j);
+static int measure(cli *c, session *s, const bench_options *o) {
+  json_t *row = json_object();
+  wok_bench_watch watch;
+  if (o->label) json_object_set_new(row, "label", json_string(o->label));
+  wok_bench_watch_begin(&watch);
+  int e = kinds[s->kind].run(c, o, row);
+  wok_bench_verdict v = wok_bench_watch_end(&watch);
+  if (v.seconds < 0.5 && v.others < s->before.others) v = s->before;
+  if (e) {
+    json_decref(row);
     return e;
   }
-  return cli_usage(c, "there is gemm, train, attention and generate to measure, not '%s'", c->args[0]);
+  json_object_set_new(row, "others", json_real(v.others));
+  json_object_set_new(row, "result", json_boolean(!v.busy));
+  json_array_append_new(s->rows, row);
+  s->dirty += v.busy;
+  if (v.busy && !c->common.json)
+    bench_say(c, "  busy machine: not a result (others kept %.2f CPUs busy; up to %.2f is allowed)\n", v.others, v.limit);
+  fflush(stdout);
+  return EXIT_DONE;
+}
+
+/* All rows are read before the first is measured, so that what is wrong is said at once. */
+static int read_rows(cli *c, session *s, const bench_options *o, char *text, const char *where) {
+  char place[512];
+  int number = 0, e = EXIT_DONE;
+  for (char *line = text, *next; line && !e; line = next) {
+    next = strchr(line, '\n');
+    if (next) *next++ = 0;
+    number++;
+    if (only_comment(line)) continue;
+    if (s->count == MOST_ROWS) return cli_usage(c, "%s: more than %d shapes", where, MOST_ROWS);
+    bench_options *row = &s->row[s->count++];
+    *row = *o;
+    snprintf(place, sizeof place, "line %d of %s: ", number, where);
+    c->where = place;
+    e = read_row(c, line, row);
+    if (!e) e = check(c, s, row);
+    c->where = NULL;
+  }
+  return e;
+}
+
+static int choose_rows(cli *c, session *s) {
+  const bench_options *o = c->options;
+  const char *name = kinds[s->kind].name, *built_in = bench_shapes_of(name);
+  if (o->shapes && one_shape(o)) return cli_usage(c, "--shapes names the shapes: no other may stand beside it");
+  if (!o->shapes && one_shape(o)) {
+    s->row[s->count++] = *o;
+    return check(c, s, o);
+  }
+  s->text = o->shapes ? read_text(c, o->shapes) : strdup(built_in ? built_in : "");
+  if (!s->text) return EXIT_FAILED;
+  return read_rows(c, s, o, s->text, o->shapes ? o->shapes : "the built-in shapes");
+}
+
+static int run_kind(cli *c, session *s, json_t *j) {
+  s->before = look_around();
+  s->rows = json_array();
+  json_object_set_new(j, "machine", cli_machine_json(c));
+  json_object_set_new(j, "rows", s->rows);
+  for (int i = 0; i < s->count; i++) {
+    int e = measure(c, s, &s->row[i]);
+    if (e) return e;
+  }
+  json_object_set_new(j, "result", json_boolean(!s->dirty));
+  return EXIT_DONE;
+}
+
+static int run(cli *c) {
+  session *s = calloc(1, sizeof *s);
+  if (!s) return cli_fail(c, "out of memory");
+  s->kind = -1;
+  for (int i = 0; i < (int)(sizeof kinds / sizeof *kinds); i++)
+    if (!strcmp(kinds[i].name, c->args[0])) s->kind = i;
+  int e = s->kind < 0 ? cli_usage(c, "there is no '%s' to measure; there is %s", c->args[0], c->verb->args) : choose_rows(c, s);
+  if (!e) {
+    json_t *j = json_pack("{s:s}", "bench", c->args[0]);
+    e = run_kind(c, s, j);
+    if (!e && c->common.json) cli_json(j);
+    else json_decref(j);
+  }
+  free(s->text);
+  free(s);
+  return e;
 }
 
 const cli_verb cli_bench = {
-    .name = "bench", .args = "gemm|train|attention|generate", .summary = "measure this machine: the numbers we publish, one command each",
-    .details = "Machines are shared and noisy: compare ratios of one run, not single numbers of two. Utilisation is the model's\n"
+    .name = "bench", .args = "gemm|train|attention|norm|xent|optim|generate|plan|second-order|startup",
+    .summary = "measure this machine: the numbers we publish, one command each",
+    .details = "Without a shape among the options, each kind measures the rows of bench/shapes/KIND.txt, which are built in. Times\n"
+               "are medians, with the quartiles in brackets. When other programs kept more than a twentieth of the CPUs busy\n"
+               "meanwhile, the line says that its number is no result (\"result\": false with --json).\n"
+               "Machines are shared and noisy: compare ratios of one run, not single numbers of two. Utilisation is the model's\n"
                "FLOP/s over the rate that oneDNN itself reaches on a large product in the same run.",
     .examples = "  wok bench train --preset base --batch 8 --seq 512 --json\n  wok bench gemm\n  wok bench attention --seq 2048 --batch 2\n"
-                "  wok bench generate --preset base",
-    .options = list, .size = sizeof(options), .min_args = 1, .max_args = 1, .run = run};
+                "  wok bench second-order --net mlp --threads 1\n  wok bench norm --shapes my-shapes.txt",
+    .options = list, .size = sizeof(bench_options), .min_args = 1, .max_args = 1, .run = run};

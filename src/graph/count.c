@@ -14,7 +14,7 @@ static const row rows[WOK__OP_COUNT] = {
     ROW(softmax, 1, 1), ROW(softmax_bwd, 3, 1), ROW(log_softmax, 1, 1), ROW(log_softmax_bwd, 3, 1), ROW(layer_norm, 1, 7),
     ROW(layer_norm_bwd, 27, 1), ROW(rms_norm, 1, 3), ROW(rms_norm_bwd, 11, 1), ROW(linear, 1, 1), ROW(xent, 3, 3),
     ROW(xent_bwd, 15, 1), ROW(linear_xent, 5, 3), ROW(linear_xent_bwd, 27, 1), ROW(linear_xent_both, 11, 7),
-    ROW(attention, 1 | 8 | 16 | 32 | 64, 3), ROW(gather, 2, 1), ROW(reshape, 1, 1), ROW(stop_grad, 1, 1), ROW(cast, 1, 1),
+    ROW(attention, 1 | 8 | 16 | 32 | 64 | 128, 3), ROW(gather, 2, 1), ROW(reshape, 1, 1), ROW(stop_grad, 1, 1), ROW(cast, 1, 1),
     ROW(select, ALL, 1), ROW(scatter_add, 3, 0), ROW(store_rows, 3, 0),
 #undef ROW
 };
@@ -44,14 +44,14 @@ wok__count_rule wok__count_rule_of(const wok__node *n) {
   if (op == WOK__OP_attention_bwd) {
     /* keys counted like the queries, as in training: every result is rows; keys of another kind are not to be had backwards */
     const wok_val *k = n->in[2];
-    r = k->count == n->in[1]->count && k->shape.dim[0] == n->in[1]->shape.dim[0] ? (row){ALL, 7} : (row){0, 0};
+    r = k->count == n->in[1]->count && k->shape.dim[0] == n->in[1]->shape.dim[0] ? (row){0xfff, 7} : (row){0, 0}; /* all but the bias's own inputs */
   }
   return (wok__count_rule){(uint32_t)r.in, (uint32_t)r.out, r.in != 0};
 }
 
 /* Inputs that may be counted although no rule names them: what an operator reads by index. */
 static bool read_by_index(wok__opid op, int k) {
-  return (op == WOK__OP_gather && k == 0) || (op == WOK__OP_attention && (k == 1 || k == 2));
+  return (op == WOK__OP_gather && k == 0) || (op == WOK__OP_attention && (k == 1 || k == 2 || k == 8));
 }
 
 static bool refuse(const wok__node *n, const wok_val *v, const char *why) {

@@ -171,15 +171,15 @@ static bool targets_ok(wok_graph *g, wok_val *const *x, int nx) {
 }
 
 void wok_vjp(wok_val *const *y, wok_val *const *ct, int ny, wok_val *const *x, int nx, wok_val **dx) {
-  if (ny <= 0 || nx <= 0) return;
-  wok_graph *g = y[0]->g;
+  if (nx <= 0) return;
+  wok_graph *g = ny > 0 ? y[0]->g : x[0]->g;
   bool ok = g->status == WOK_OK && targets_ok(g, x, nx);
   for (int i = 0; i < ny && ok; i++) {
     if (y[i]->g != g) ok = (wok__poison(g, WOK_INVALID, "grad: y[%d] belongs to another graph", i), false);
     else if (!wok__is_float(y[i]->dtype))
       ok = (wok__poison(g, WOK_INVALID, "grad: y[%d], %s, is %s", i, wok_val_name(y[i]), wok_dtype_name(y[i]->dtype)), false);
   }
-  wok_val **given = wok__new(g->arena, wok_val *, ny);
+  wok_val **given = wok__new(g->arena, wok_val *, WOK__MAX(ny, 1));
   if (!given) ok = (wok__poison(g, WOK_NOMEM, "out of memory"), false);
   for (int i = 0; i < ny && ok; i++) given[i] = ct && ct[i] ? ct[i] : wok__like(y[i], 1);
   int64_t from = g->nnodes;

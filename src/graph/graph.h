@@ -90,9 +90,8 @@ bool wok__broadcast_pair(const char *op, wok_val **a, wok_val **b);
 /* Zeros or ones like v. */
 wok_val *wok__like(const wok_val *v, double fill);
 
-/* Names of what products can compute in ("f32", "bf16" ...); NULL past the last. */
-const char *wok__compute_name(int i);
-const char *wok__compute_word(const char *name); /* the same name as a string that stays; NULL: there is none such */
+/* The same values in primitives alone, every operator that has an expansion replaced by it. Recurses along the graph's depth. */
+void wok__expand_all(wok_val *const *v, int n, wok_val **out);
 
 struct wok_buffer {
   char name[64];

@@ -4,8 +4,10 @@
 /* The reverse sweep is linear in its cotangents u, so sweeping back through it, from its results to u with cotangents v, gives
    the forward derivative in direction v. u's own value plays no part; a plan leaves everything that only fed it out. */
 void wok_jvp(wok_val *const *y, int ny, wok_val *const *x, wok_val *const *v, int nx, wok_val **dy) {
-  if (ny <= 0 || nx <= 0) return;
+  if (ny <= 0) return;
   wok_graph *g = y[0]->g;
+  for (int i = 0; i < ny && nx <= 0; i++) dy[i] = wok__like(y[i], 0);
+  if (nx <= 0) return;
   wok_val **u = wok__new(g->arena, wok_val *, ny), **dx = wok__new(g->arena, wok_val *, nx);
   if (!u || !dx) {
     wok__poison(g, WOK_NOMEM, "out of memory");

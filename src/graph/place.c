@@ -246,7 +246,7 @@ static int64_t new_block(placer *w, int64_t bytes, int64_t first, int64_t last, 
     p->cap_blocks = cap;
   }
   p->blocks[p->nblocks] = (wok__block){.bytes = bytes, .first = first, .last = last, .v = v, .dtype = v ? wok__ir_dtype(w->ir, v) : WOK_U8};
-  p->blocks[p->nblocks].offset = pool_take(&w->pool, bytes);
+  p->blocks[p->nblocks].offset = pool_take(&w->pool, bytes + 2 * p->zone) + p->zone;
   return p->nblocks++;
 }
 
@@ -354,7 +354,7 @@ static wok_status place_values(placer *w) {
     for (int64_t b = from; b < p->nblocks && ok; b++) ok = note_ending(p, &e, b);
     for (int64_t b = e.head[s], next; b >= 0 && ok; b = next) {
       next = e.next[b];
-      if (p->blocks[b].last == s) pool_give(&w->pool, p->blocks[b].offset, p->blocks[b].bytes);
+      if (p->blocks[b].last == s) pool_give(&w->pool, p->blocks[b].offset - p->zone, p->blocks[b].bytes + 2 * p->zone);
       else ok = note_ending(p, &e, b); /* this step's result has taken it over */
     }
   }

@@ -59,22 +59,24 @@ static int64_t state_bytes(const wok__ir *ir) {
   return bytes;
 }
 
-static const char *const computes[] = {"f32", "bf16", "bf16x3", "bf16x6"}; /* by wok__compute */
-
-const char *wok__compute_name(int i) { return i >= 0 && i < WOK__COUNT(computes) ? computes[i] : NULL; }
-
-static int compute_index(const char *name) {
-  for (int i = 0; name && i < WOK__COUNT(computes); i++)
-    if (strcmp(name, computes[i]) == 0) return i;
-  return -1;
+static wok_status parse_compute(wok_ctx *c, const char *name, wok__compute *out) {
+  *out = WOK__COMPUTE_OWN;
+  if (!name || wok__compute_of(name, out)) return WOK_OK;
+  return wok__fail(c, WOK_INVALID, "there is no compute \"%.20s\": f32, bf16, bf16x3, bf16x6", name);
 }
 
-const char *wok__compute_word(const char *name) { return wok__compute_name(compute_index(name)); }
-
-static wok_status parse_compute(wok_ctx *c, const char *name, wok__compute *out) {
-  int i = name ? compute_index(name) : WOK__COMPUTE_OWN;
-  *out = (wok__compute)WOK__MAX(i, 0);
-  return i < 0 ? wok__fail(c, WOK_INVALID, "there is no compute \"%.20s\": f32, bf16, bf16x3, bf16x6", name) : WOK_OK;
+/* A region costs half a microsecond when the helpers are awake, ten when they sleep, and what they have computed lies in other
+   caches than the next operator's. So light operators run on the calling thread; their tiles, and so their bits, are the same.
+   Guessed low, since those that compute more for each byte are the ones that gain from threads. */
+static bool too_little(const wok__step *t) {
+  static const double bytes_per_s = 40e9, flops_per_s = 100e9, least_s = 12e-6;
+  const wok__op *op = t->node->op;
+  bool known = (op->flags & (WOK__OP_ELEMENTWISE | WOK__OP_EFFECT)) || t->flops > 0 || op->id == WOK__OP_sum_to || op->id == WOK__OP_broadcast_to;
+  if (!known) return false;
+  double bytes = 0;
+  for (int k = 0; k < t->nin; k++) bytes += (double)wok__bytes(t->in_arr[k].dtype, &t->in_arr[k].shape);
+  for (int k = 0; k < t->nout; k++) bytes += (double)wok__bytes(t->out_arr[k].dtype, &t->out_arr[k].shape);
+  return bytes / bytes_per_s + t->flops / flops_per_s < least_s;
 }
 
 /* Everything but taking the memory. take: how many operators may run again in the backward pass so that their results need not
@@ -96,6 +98,7 @@ static wok_status plan(wok_plan *p, wok_val *const *results, int n, const wok_pl
   if (!s) s = wok__plan_place(p, &ir, order, o->reference);
   if (!s) p->state = state_bytes(&ir);
   if (!s) s = wok__plan_find_counted(p);
+  for (int64_t i = 0; i < p->nsteps && !s; i++) p->steps[i].alone = too_little(&p->steps[i]);
   wok__ir_free(&ir);
   return s;
 }
@@ -104,10 +107,12 @@ static wok_status plan_new(wok_ctx *c, wok_plan **out, wok_val *const *results, 
   wok_plan *p = wok__calloc(1, (int64_t)sizeof *p);
   *out = NULL;
   if (!p) return wok__nomem(c, (int64_t)sizeof *p);
-  *p = (wok_plan){.c = c, .g = results[0]->g, .profile = o->profile, .dry = o->dry, .workspace = o->workspace};
+  *p = (wok_plan){.c = c, .g = results[0]->g, .profile = o->profile, .dry = o->dry, .workspace = o->workspace,
+                  .zone = o->debug ? WOK__DEBUG_ZONE : 0};
   snprintf(p->name, sizeof p->name, "%s", o->name ? o->name : "plan");
   wok_status s = (p->arena = wok__arena_new(1 << 18)) ? WOK_OK : wok__nomem(c, 1 << 18);
   if (!s) s = plan(p, results, n, o, take);
+  if (!s && o->debug) s = wok__debug_begin(p);
   if (s) {
     wok_plan_free(p);
     return s;
@@ -245,9 +250,12 @@ wok_status wok_plan_run(wok_plan *p, const wok_run_opts *o) {
   wok__kcall call = {.c = p->c, .seed = o ? o->seed : wok_ctx_seed(p->c), .tick = o ? o->tick : 0};
   wok__fpstate fp;
   wok__compute_enter(&fp);
+  wok_status s = WOK_OK;
   double t0 = wok__now();
-  for (int64_t i = 0; i < p->nsteps; i++) {
+  if (p->debug) wok__debug_fill(p);
+  for (int64_t i = 0; i < p->nsteps && !s; i++) {
     wok__step *t = &p->steps[i];
+    if (p->debug) wok__debug_before(p, i);
     if (!t->kernel) continue;
     call.nin = t->nin;
     call.nout = t->nout;
@@ -258,18 +266,22 @@ wok_status wok_plan_run(wok_plan *p, const wok_run_opts *o) {
     call.scratch = t->scratch >= 0 ? (char *)p->workspace->data + p->blocks[t->scratch].offset : NULL;
     call.accumulate = t->accumulate;
     call.unused = t->unused;
+    wok__pool_alone(p->c, t->alone);
     if (!p->profile) {
       t->kernel->run(&call);
+      if (p->debug) s = wok__debug_after(p, i);
       continue;
     }
     double a = wok__now();
     t->kernel->run(&call);
     t->seconds += wok__now() - a;
+    if (p->debug) s = wok__debug_after(p, i);
   }
+  wok__pool_alone(p->c, false);
   p->seconds += wok__now() - t0;
   p->runs++;
   wok__compute_leave(&fp);
-  return WOK_OK;
+  return s;
 }
 
 const void *wok_plan_data(const wok_plan *p, int result) {

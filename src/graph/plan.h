@@ -75,7 +75,7 @@ typedef struct wok__step {
   wok__arr *in_arr, *out_arr;
   int nin, nout;
   uint32_t accumulate, unused;
-  bool in_place;
+  bool in_place, alone; /* alone: too little work for more than one thread */
   int64_t scratch; /* block, -1 none */
   int64_t scratch_bytes;
   double flops, seconds;
@@ -117,6 +117,8 @@ struct wok_plan {
   int64_t ncounted, counts[WOK_COUNTS];
   bool recount;       /* counts have changed since the last run */
   wok_workspace *workspace;
+  struct wok__debug *debug; /* NULL: it does not watch itself */
+  int64_t zone;       /* bytes left around every block */
   bool own_workspace, profile, dry;
   void *seen;         /* the workspace's memory the addresses were made for */
   int64_t runs;
@@ -126,5 +128,13 @@ struct wok_plan {
 /* Finds what is counted; after wok__plan_place. */
 wok_status wok__plan_find_counted(wok_plan *p);
 void wok__plan_recount(wok_plan *p);
+
+/* Plans that watch themselves (plan_debug.c): after placing; at the beginning of a run; around each step. */
+enum { WOK__DEBUG_ZONE = 64 };
+wok_status wok__debug_begin(wok_plan *p);
+void wok__debug_fill(const wok_plan *p);
+void wok__debug_before(const wok_plan *p, int64_t step);
+wok_status wok__debug_after(const wok_plan *p, int64_t step);
+
 wok_status wok__plan_place(wok_plan *p, wok__ir *ir, const int64_t *order, bool reference);
 #endif

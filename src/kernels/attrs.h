@@ -62,8 +62,13 @@ typedef struct { int64_t upper, transposed; } wok__attr_triangular;
  *   dropout(x) -> y                       (its VJP is dropout of dy with the same stream)
  *   rope(x, pos, freq) -> y               (its VJP is rope with inverse flipped)
  *   linear(x [...,I], w [O,I][, b [O]]) -> y [...,O]   (its VJP is matmul and sum_to)
- *   attention(q, k, v, lo, hi, seq, row) -> o, lse [Tq, H]
- *   attention_bwd(do, q, k, v, lo, hi, seq, row, o, lse) -> dq, dk, dv
+ *   attention(q, k, v, lo, hi, seq, row[, BIAS]) -> o, lse [Tq, H]
+ *   attention_bwd(do, q, k, v, lo, hi, seq, row, o, lse[, BIAS]) -> dq, dk, dv, dtable, dslope
+ *                                         BIAS: pos_q i32 [Tq], pos_k i32 [Tk], bucket i32 [2R+1], table [B, H], slope [H]: all
+ *                                         five or none. To score (i, j) of head h after scaling, with d = pos_k[j] - pos_q[i],
+ *                                         comes table[bucket[R + min(max(d, -R), R)]][h], unless bucket and table are empty
+ *                                         ([0], [0, H]), and -slope[h] |d|, unless slope is empty ([0]). Gradients have the
+ *                                         shapes of what they belong to; without BIAS both are [0].
  *   attention_mask(lo, hi, seq, row) -> m [heads, Tq, keys] of attr.dtype: the factor 0 or 1/(1-p) by which attention's
  *                                         dropout multiplies each probability, 0 outside [lo, hi) (for `expand`; no gradient)
  *   xent(logits, labels) -> loss [T], lse [T]          xent_bwd(dloss [T], logits, labels, lse) -> dlogits

@@ -11,6 +11,9 @@
    BF16: factors rounded to bf16, summed in f32. BF16X3, BF16X6: f32 factors split into two or three bf16 parts, of whose
    products the largest three or six are summed in f32 (spec 07 3). */
 typedef enum wok__compute { WOK__COMPUTE_OWN, WOK__COMPUTE_BF16, WOK__COMPUTE_BF16X3, WOK__COMPUTE_BF16X6 } wok__compute;
+const char *wok__compute_name(int i); /* "f32", "bf16" ...; NULL past the last */
+bool wok__compute_of(const char *name, wok__compute *out); /* false: there is none of this name */
+const char *wok__compute_word(const char *name); /* the same name as a string that stays; NULL: there is none of it */
 
 /* What the planner knows when it chooses: types and shapes (data pointers are NULL). */
 typedef struct wok__kdesc {

@@ -1,7 +1,8 @@
 /* The kernel tables by name, and the choice among their rows. */
+#include <string.h>
 #include "kernels/kernel.h"
 
-#define TABLES_VEC(X, isa) X(cpu_vec_##isa) X(cpu_curve_##isa) X(cpu_channel_norm_##isa)
+#define TABLES_VEC(X, isa) X(cpu_vec_##isa) X(cpu_curve_##isa) X(cpu_channel_norm_##isa) X(cpu_narrow_##isa)
 #define TABLES_ALL(X) X(ref_primitives) X(ref_fused) X(cpu_gemm) X(cpu_planes) TABLES_VEC(X, generic)
 #ifdef WOK_X86
 #define TABLES_X86(X) TABLES_VEC(X, avx2) TABLES_VEC(X, avx512) X(cpu_attention_amx)
@@ -36,6 +37,24 @@ static bool touches(const wok__kdesc *d, wok_dtype t) {
   for (int i = 0; i < d->nin; i++)
     if (d->in[i].dtype == t) return true;
   return false;
+}
+
+static const char *const computes[] = {"f32", "bf16", "bf16x3", "bf16x6"}; /* by wok__compute */
+
+const char *wok__compute_name(int i) { return i >= 0 && i < WOK__COUNT(computes) ? computes[i] : NULL; }
+
+bool wok__compute_of(const char *name, wok__compute *out) {
+  for (int i = 0; i < WOK__COUNT(computes); i++)
+    if (strcmp(name, computes[i]) == 0) {
+      *out = (wok__compute)i;
+      return true;
+    }
+  return false;
+}
+
+const char *wok__compute_word(const char *name) {
+  wok__compute c;
+  return name && wok__compute_of(name, &c) ? computes[c] : NULL;
 }
 
 wok_dtype wok__kdesc_dtype(const wok__kdesc *d) {

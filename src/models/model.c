@@ -1,6 +1,7 @@
 /* Models: a configuration, a slab of parameters, the forward pass; and the cache of keys and values. */
 #include <string.h>
 #include "graph/graph.h"
+#include "kernels/kernel.h"
 #include "models/models.h"
 
 wok_status wok__model_make(wok_ctx *c, wok_model **out, const wok_model_config *cfg, wok_dtype t) {

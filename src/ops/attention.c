@@ -5,9 +5,10 @@
  * that no single value exceeds H * 128 * Tk elements. A row that sees nothing gives exactly zeros, and zero gradients: its
  * scores are replaced by a constant, its exponentials by zeros, and its sum by one. */
 #include <math.h>
-#include "ops/fused.h"
+#include "ops/attention.h"
+#include "ops/primitive.h"
 
-enum { BLOCK_ROWS = 128 };
+enum { BLOCK_ROWS = 128, OPERANDS = 7, BWD_OPERANDS = 10 }; /* without a bias's */
 static const double WHOLE_UP_TO = 0x1p26; /* elements of [H, Tq, Tk] */
 static const double MASKED_SCORE = -1e30; /* finite, so that no difference of two is a NaN; its exponential is zero */
 
@@ -23,6 +24,19 @@ static sizes sizes_of(wok_val *const *qkv) {
 }
 
 /* ---- the operators ---- */
+/* A factor of a query's scores is one of the query. */
+static wok_val *scaled_rows(wok_val *q, wok_val *scales) {
+  wok_graph *g = q->g;
+  if (wok_is_poison(q) || wok_is_poison(scales) || q->shape.ndim != 3) return q;
+  wok_shape rows = WOK_SHAPE(q->shape.dim[0]);
+  if (scales->dtype != q->dtype || !wok__shape_eq(&scales->shape, &rows)) {
+    char have[WOK__SHAPE_TEXT], want[WOK__SHAPE_TEXT];
+    return wok__poison(g, WOK_SHAPE, "attention: scales is %s, not %s", wok__shape_text(have, sizeof have, scales->dtype, &scales->shape),
+                       wok__shape_text(want, sizeof want, q->dtype, &rows));
+  }
+  return wok_mul(q, wok_reshape(scales, WOK_SHAPE(-1, 1, 1)));
+}
+
 wok_val *wok_attention(wok_val *q, wok_val *k, wok_val *v, wok_val *lo, wok_val *hi, const wok_attention_opts *o) {
   static const wok_attention_opts defaults = {0};
   if (!o) o = &defaults;
@@ -33,11 +47,14 @@ wok_val *wok_attention(wok_val *q, wok_val *k, wok_val *v, wok_val *lo, wok_val 
   if (attr.dropout != 0) attr.stream = o->stream ? o->stream : wok__next_stream(g);
   wok_val *seq = o->seq ? o->seq : wok_full(g, WOK_I32, WOK_SHAPE(rows), 0);
   wok_val *row = o->row ? o->row : wok_iota(g, WOK_I32, WOK_SHAPE(rows), 0);
-  return WOK__FUSED_EMIT(g, attention, &attr, NULL, q, k, v, lo, hi, seq, row);
+  if (o->scales) q = scaled_rows(q, o->scales);
+  wok_val *in[OPERANDS + WOK__BIAS_OPERANDS] = {q, k, v, lo, hi, seq, row};
+  int bias = wok__bias_operands(g, o, q->shape.ndim == 3 ? q->shape.dim[1] : 0, q->dtype, in + OPERANDS);
+  return bias < 0 ? wok__poison_of(g) : wok__emit(g, WOK__OP_attention, in, OPERANDS + bias, &attr, NULL);
 }
 
-/* q, k, v from input i on, then lo, hi, seq, row. */
-static bool good_operands(wok__node *n, int i) {
+/* q, k, v from input i on, then lo, hi, seq, row; a bias's from input `bias` on, if there are so many. */
+static bool good_operands(wok__node *n, int i, int bias) {
   static const char *const names[] = {"q", "k", "v", "lo", "hi", "seq", "row"};
   const wok__attr_attention *attr = attr_of(n);
   if (!isfinite(attr->scale)) return wok__node_fail(n, "scale is %g, not finite", attr->scale);
@@ -59,11 +76,13 @@ static bool good_operands(wok__node *n, int i) {
     return false;
   for (int m = 3; m < 7; m++)
     if (!wok__fused_want(n, i + m, names[m], WOK_I32, WOK_SHAPE(z.rows))) return false;
-  return true;
+  if (n->nin == bias) return true;
+  if (n->nin != bias + WOK__BIAS_OPERANDS) return wok__node_fail(n, "%d operands", n->nin);
+  return wok__bias_good(n, bias, z.rows, z.keys, z.heads, t);
 }
 
 static bool infer(wok__node *n) {
-  if (!good_operands(n, 0)) return false;
+  if (!good_operands(n, 0, OPERANDS)) return false;
   sizes z = sizes_of(n->in);
   wok__out(n, 0, n->in[0]->dtype, WOK_SHAPE(z.rows, z.heads, z.vsize));
   wok__out(n, 1, n->in[0]->dtype, WOK_SHAPE(z.rows, z.heads));
@@ -71,7 +90,7 @@ static bool infer(wok__node *n) {
 }
 
 static bool infer_bwd(wok__node *n) {
-  if (!good_operands(n, 1)) return false;
+  if (!good_operands(n, 1, BWD_OPERANDS)) return false;
   sizes z = sizes_of(n->in + 1);
   wok_dtype t = n->in[1]->dtype;
   if (!wok__fused_want(n, 0, "do", t, WOK_SHAPE(z.rows, z.heads, z.vsize)) ||
@@ -79,15 +98,26 @@ static bool infer_bwd(wok__node *n) {
       !wok__fused_want(n, 9, "lse", t, WOK_SHAPE(z.rows, z.heads)))
     return false;
   for (int i = 0; i < 3; i++) wok__out(n, i, t, n->in[i + 1]->shape);
+  for (int i = 0; i < 2; i++) /* of the table and the slopes */
+    wok__out(n, 3 + i, t, n->nin > BWD_OPERANDS ? n->in[BWD_OPERANDS + 3 + i]->shape : WOK_SHAPE(0));
   return true;
 }
 
-static void vjp(wok_graph *g, wok__node *n, wok_val *const *ct, const bool *need, wok_val **dx) {
-  wok_val **in = n->in;
+static wok__node *emit_bwd(wok_graph *g, wok_val *d_out, wok__node *n) {
+  wok_val *in[BWD_OPERANDS + WOK__BIAS_OPERANDS] = {d_out};
   wok__node *bwd;
-  WOK__FUSED_EMIT(g, attention_bwd, n->attr, &bwd, ct[0], in[0], in[1], in[2], in[3], in[4], in[5], in[6], &n->out[0],
-                  &n->out[1]);
+  for (int i = 0; i < OPERANDS; i++) in[1 + i] = n->in[i];
+  in[8] = &n->out[0];
+  in[9] = &n->out[1];
+  for (int i = OPERANDS; i < n->nin; i++) in[BWD_OPERANDS + i - OPERANDS] = n->in[i];
+  wok__emit(g, WOK__OP_attention_bwd, in, BWD_OPERANDS + n->nin - OPERANDS, n->attr, &bwd);
+  return bwd;
+}
+
+static void vjp(wok_graph *g, wok__node *n, wok_val *const *ct, const bool *need, wok_val **dx) {
+  wok__node *bwd = emit_bwd(g, ct[0], n);
   wok__fused_partials(g, bwd, 3, need, dx);
+  for (int i = OPERANDS + 3; i < n->nin; i++) dx[i] = need[i] ? wok__fused_out(g, bwd, i - OPERANDS) : NULL;
 }
 
 static bool infer_mask(wok__node *n) {
@@ -103,11 +133,6 @@ static bool infer_mask(wok__node *n) {
     if (!wok__fused_want(n, i, names[i], WOK_I32, n->in[0]->shape)) return false;
   wok__out(n, 0, t, WOK_SHAPE(attr->heads, n->in[0]->shape.dim[0], attr->keys));
   return true;
-}
-
-static void mask_vjp(wok_graph *g, wok__node *n, wok_val *const *ct, const bool *need, wok_val **dx) {
-  (void)g, (void)ct, (void)need;
-  for (int i = 0; i < n->nin; i++) dx[i] = NULL; /* integers */
 }
 
 /* Both count every pair, though the intervals may hide most: they are data. */
@@ -127,6 +152,7 @@ typedef struct block {
   wok_val *q, *k, *v; /* [G, R rows, D], [G, Tk, D], [G, Tk, Dv]: the R = H/G heads of a group below each other */
   wok_val *p;         /* probabilities [H, rows, Tk] */
   wok_val *kept;      /* dropout's factors, NULL without */
+  wok__bias bias;
 } block;
 
 static wok_val *rows_of(wok_val *x, int64_t first, int64_t rows) {
@@ -153,8 +179,9 @@ static wok_val *per_group(const block *b, wok_val *x, int64_t size) {
   return wok_reshape(x, WOK_SHAPE(b->z.groups, b->z.heads / b->z.groups * b->rows, size));
 }
 
-/* in: q, k, v, lo, hi, seq, row. */
-static block block_of(wok_graph *g, wok_val *const *in, const wok__attr_attention *attr, int64_t first, int64_t rows) {
+/* in: q, k, v, lo, hi, seq, row; bias: its operands, NULL without. */
+static block block_of(wok_graph *g, wok_val *const *in, wok_val *const *bias, const wok__attr_attention *attr, int64_t first,
+                      int64_t rows) {
   block b = {.first = first, .rows = rows, .z = sizes_of(in)};
   wok_dtype t = in[0]->dtype;
   wok_val *slices[4]; /* lo, hi, seq, row */
@@ -173,6 +200,10 @@ static block block_of(wok_graph *g, wok_val *const *in, const wok__attr_attentio
   wok_val *blind = wok_offset(wok_neg(wok_max_axis(seen, 1, true)), 1); /* 1 for a row that sees nothing */
 
   wok_val *score = wok_scale(per_head(&b, wok_matmul(b.q, b.k, false, true), b.z.keys), attr->scale);
+  if (bias) {
+    b.bias = wok__bias_of(bias, rows_of(bias[0], first, rows));
+    score = wok__bias_added(&b.bias, score);
+  }
   score = wok_select(visible, score, wok_full(g, t, WOK_SHAPE0, MASKED_SCORE));
   wok_val *e = wok_mul(wok_exp(wok_sub(score, wok_stop_grad(wok_max_axis(score, 2, true)))), seen);
   b.p = wok_div(e, wok_add(wok__fused_sum_last(e), blind));
@@ -190,6 +221,7 @@ static int64_t block_rows(const sizes *z) {
   return whole ? z->rows : WOK__MIN(z->rows, BLOCK_ROWS);
 }
 
+static wok_val *plus(wok_val *sum, wok_val *part) { return sum ? wok_add(sum, part) : part; }
 static wok_val *joined(wok_val **parts, int count) { return count == 1 ? parts[0] : wok_concat(parts, count, 0); }
 
 static void expand(wok_graph *g, wok__node *n, wok_val **out) {
@@ -205,7 +237,8 @@ static void expand(wok_graph *g, wok__node *n, wok_val **out) {
     return;
   }
   for (int64_t i = 0; i < count; i++) {
-    block b = block_of(g, n->in, attr_of(n), i * step, WOK__MIN(step, z.rows - i * step));
+    block b = block_of(g, n->in, n->nin > OPERANDS ? n->in + OPERANDS : NULL, attr_of(n), i * step,
+                       WOK__MIN(step, z.rows - i * step));
     parts[i] = by_row(wok_matmul(per_group(&b, dropped(&b, b.p), z.keys), b.v, false, false), b.rows);
   }
   out[0] = joined(parts, (int)count);
@@ -214,32 +247,36 @@ static void expand(wok_graph *g, wok__node *n, wok_val **out) {
 static void expand_bwd(wok_graph *g, wok__node *n, wok_val **out) {
   sizes z = sizes_of(n->in + 1);
   if (z.rows == 0 || z.keys == 0) {
-    for (int i = 0; i < 3; i++) out[i] = wok__like(&n->out[i], 0);
+    for (int i = 0; i < n->nout; i++) out[i] = wok__like(&n->out[i], 0);
     return;
   }
   int64_t step = block_rows(&z), count = (z.rows + step - 1) / step;
-  wok_val **dq = wok__new(wok__graph_arena(g), wok_val *, count), *dk = NULL, *dv = NULL;
+  wok_val **dq = wok__new(wok__graph_arena(g), wok_val *, count), *dk = NULL, *dv = NULL, *table = NULL, *slope = NULL;
   if (!dq) {
-    out[0] = out[1] = out[2] =
-        wok__poison(g, WOK_NOMEM, "attention_bwd: no memory for %lld blocks of queries", (long long)count);
+    wok__poison(g, WOK_NOMEM, "attention_bwd: no memory for %lld blocks of queries", (long long)count);
+    for (int i = 0; i < n->nout; i++) out[i] = wok__poison_of(g);
     return;
   }
   for (int64_t i = 0; i < count; i++) {
-    block b = block_of(g, n->in + 1, attr_of(n), i * step, WOK__MIN(step, z.rows - i * step));
+    block b = block_of(g, n->in + 1, n->nin > BWD_OPERANDS ? n->in + BWD_OPERANDS : NULL, attr_of(n), i * step,
+                       WOK__MIN(step, z.rows - i * step));
     wok_val *d_out = by_group(rows_of(n->in[0], b.first, b.rows), z.groups);
     wok_val *dp = dropped(&b, per_head(&b, wok_matmul(d_out, b.v, false, true), z.keys));
     wok_val *along = wok__fused_sum_last(wok_mul(b.p, dp));
-    wok_val *ds = wok_scale(wok_mul(b.p, wok_sub(dp, along)), attr_of(n)->scale);
-    ds = per_group(&b, ds, z.keys);
+    wok_val *d_score = wok_mul(b.p, wok_sub(dp, along)), *ds = per_group(&b, wok_scale(d_score, attr_of(n)->scale), z.keys);
     wok_val *used = per_group(&b, dropped(&b, b.p), z.keys);
     wok_val *dk_part = wok_matmul(ds, b.q, true, false), *dv_part = wok_matmul(used, d_out, true, false);
     dq[i] = by_row(wok_matmul(ds, b.k, false, false), b.rows);
-    dk = dk ? wok_add(dk, dk_part) : dk_part;
-    dv = dv ? wok_add(dv, dv_part) : dv_part;
+    dk = plus(dk, dk_part);
+    dv = plus(dv, dv_part);
+    if (b.bias.table) table = plus(table, wok__bias_table_grad(&b.bias, d_score));
+    if (b.bias.slope) slope = plus(slope, wok__bias_slope_grad(&b.bias, d_score));
   }
   out[0] = joined(dq, (int)count);
   out[1] = by_row(dk, z.keys);
   out[2] = by_row(dv, z.keys);
+  out[3] = table ? table : wok__like(&n->out[3], 0);
+  out[4] = slope ? slope : wok__like(&n->out[4], 0);
 }
 
 /* ---- test shapes: the intervals and counters are made here, so that they fit ---- */
@@ -277,13 +314,58 @@ static int build_dropped(wok_graph *g, wok_val *const *in, wok_val **out) {
   return 1;
 }
 
+/* Biases: in[3] is a table, in[4] slopes. Positions of the ragged layout's 6 queries and 7 keys: with gaps, shuffled, equal. */
+static const int32_t ragged_pos_q[] = {0, 3, 4, 0, 900, 2}, ragged_pos_k[] = {0, 1, 2, 40, 3, -7, 4};
+static wok_val *attend_biased(wok_graph *g, wok_val *const *in, wok_buckets buckets, double dropout) {
+  wok_attention_opts o = {.scale = 0.7, .dropout = dropout, .stream = 5, .seq = index_of(g, &ragged, ragged_seq),
+                          .row = index_of(g, &ragged, ragged_row), .pos_q = wok_const(g, WOK_I32, WOK_SHAPE(6), ragged_pos_q),
+                          .pos_k = wok_const(g, WOK_I32, WOK_SHAPE(7), ragged_pos_k), .table = in[3], .slope = in[4],
+                          .buckets = buckets, .max_distance = 20};
+  return wok_attention(in[0], in[1], in[2], index_of(g, &ragged, ragged_lo), index_of(g, &ragged, ragged_hi), &o);
+}
+static int build_t5(wok_graph *g, wok_val *const *in, wok_val **out) {
+  out[0] = attend_biased(g, (wok_val *[]){in[0], in[1], in[2], in[3], NULL}, WOK_BUCKETS_T5, 0);
+  return 1;
+}
+static int build_t5_causal(wok_graph *g, wok_val *const *in, wok_val **out) {
+  out[0] = attend_biased(g, (wok_val *[]){in[0], in[1], in[2], in[3], NULL}, WOK_BUCKETS_T5_CAUSAL, 0.4);
+  return 1;
+}
+static int build_clipped(wok_graph *g, wok_val *const *in, wok_val **out) {
+  out[0] = attend_biased(g, in, WOK_BUCKETS_CLIPPED, 0);
+  return 1;
+}
+static int build_sloped(wok_graph *g, wok_val *const *in, wok_val **out) {
+  out[0] = attend_biased(g, (wok_val *[]){in[0], in[1], in[2], NULL, in[3]}, 0, 0.4);
+  return 1;
+}
+/* One document, positions the indices: in order, as kernels may have it easier. */
+static int build_in_order(wok_graph *g, wok_val *const *in, wok_val **out) {
+  int64_t rows = in[0]->shape.ndim ? in[0]->shape.dim[0] : 0;
+  wok_val *at = wok_iota(g, WOK_I32, WOK_SHAPE(rows), 0);
+  wok_attention_opts o = {.scales = in[3], .pos_q = at, .pos_k = at, .table = in[4], .slope = in[5], .buckets = WOK_BUCKETS_T5_CAUSAL};
+  out[0] = wok_attention(in[0], in[1], in[2], wok_full(g, WOK_I32, WOK_SHAPE(rows), 0),
+                         wok_iota(g, WOK_I32, WOK_SHAPE(rows), 0), &o);
+  return 1;
+}
+
+static int backward_of(wok_graph *g, wok_val *d_out, wok_val *o, wok_val **out) {
+  wok__node *bwd = o->node ? emit_bwd(g, d_out, o->node) : NULL;
+  int count = o->node && o->node->nin > OPERANDS ? 5 : 3;
+  for (int i = 0; i < count; i++) out[i] = wok__fused_out(g, bwd, i);
+  return count;
+}
+static int build_biased_bwd(wok_graph *g, wok_val *const *in, wok_val **out) {
+  return backward_of(g, in[0], attend_biased(g, in + 1, WOK_BUCKETS_T5, 0.4), out);
+}
+static int build_in_order_bwd(wok_graph *g, wok_val *const *in, wok_val **out) {
+  wok_val *o;
+  build_in_order(g, in + 1, &o);
+  return backward_of(g, in[0], o, out);
+}
+
 static int build_bwd(wok_graph *g, wok_val *const *in, wok_val **out, const layout *l, double dropout) {
-  wok__node *n = attend(g, in + 1, l, 0, dropout)->node, *bwd = NULL;
-  if (n)
-    WOK__FUSED_EMIT(g, attention_bwd, n->attr, &bwd, in[0], in[1], in[2], in[3], n->in[3], n->in[4], n->in[5], n->in[6],
-                    &n->out[0], &n->out[1]);
-  for (int i = 0; i < 3; i++) out[i] = wok__fused_out(g, bwd, i);
-  return 3;
+  return backward_of(g, in[0], attend(g, in + 1, l, 0, dropout), out);
 }
 static int build_causal_bwd(wok_graph *g, wok_val *const *in, wok_val **out) {
   return build_bwd(g, in, out, &causal, 0);
@@ -310,6 +392,13 @@ static const wok__op_case cases[] = {
     {"f[6,4,3] f[7,2,3] f[7,2,5]", build_dropped, "f[6,4,3] f[7,2,3] f[6,2,5]", "v has sizes [6,2,5], not [7,2,5]"},
     {"f[6,3,8] f[6,1,8] f[6,1,17]", build_causal, "f[5,3,8] f[6,1,8] f[6,1,17]", "lo has sizes [6], not [5]"},
     {"f[6,1,2] f[7,1,2] f[7,1,1]", build_ragged, "f[6,2] f[7,1,2] f[7,1,1]", "q has 2 dimensions"},
+    {"f[6,4,3] f[7,2,3] f[7,2,5] f[8,4]", build_t5, "f[6,4,3] f[7,2,3] f[7,2,5] f[7,4]", "a table of 7 buckets, T5's are 4 or more"},
+    {"f[6,4,3] f[7,2,3] f[7,2,5] f[8,4]", build_t5_causal, "f[6,4,3] f[7,2,3] f[7,2,5] f[60,4]", "max_distance is 20, not above 30"},
+    {"f[6,4,3] f[7,2,3] f[7,2,5] f[7,4] f[4]", build_clipped, "f[6,4,3] f[7,2,3] f[7,2,5] f[6,4] f[4]", "6 clipped distances"},
+    {"f[6,4,3] f[7,2,3] f[7,2,5] f[4]", build_sloped, "f[6,4,3] f[7,2,3] f[7,2,5] f[3]", "slope has sizes [3], not [4]"},
+    {"f[9,2,3] f[9,1,3] f[9,1,2] p[9] f[6,2] f[2]", build_in_order, "f[9,2,3] f[9,1,3] f[9,1,2] p[8] f[6,2] f[2]",
+     "scales is f32[8], not f32[9]"},
+    {"f[6,4,3] f[7,2,3] f[7,2,5] f[9,4] f[4]", build_clipped, "f[6,4,3] f[7,2,3] f[7,2,5] f[9,3] f[4]", "table has sizes [9,3], not [9,4]"},
 };
 static const wok__op_case bwd_cases[] = {
     {"f[6,2,4] f[6,2,4] f[6,2,4] f[6,2,4]", build_causal_bwd, "f[6,2,3] f[6,2,4] f[6,2,4] f[6,2,4]",
@@ -317,26 +406,28 @@ static const wok__op_case bwd_cases[] = {
     {"f[6,4,5] f[6,4,3] f[7,2,3] f[7,2,5]", build_ragged_bwd, NULL, NULL},
     {"f[6,4,5] f[6,4,3] f[7,2,3] f[7,2,5]", build_dropped_bwd, NULL, NULL},
     {"f[6,3,17] f[6,3,8] f[6,1,8] f[6,1,17]", build_causal_bwd, NULL, NULL},
+    {"f[6,4,5] f[6,4,3] f[7,2,3] f[7,2,5] f[8,4] f[4]", build_biased_bwd, NULL, NULL},
+    {"f[9,2,2] f[9,2,3] f[9,1,3] f[9,1,2] p[9] f[6,2] f[2]", build_in_order_bwd, NULL, NULL},
 };
 static const wok__op_case mask_cases[] = {{"f[1]", build_mask, "i<3[1]", "i32 of 4 heads and 7 keys"}};
 
 const wok__op wok__op_attention = {
-    .id = WOK__OP_attention, .name = "attention", .min_in = 7, .max_in = 7, .nout = 2, .saved = 1,
+    .id = WOK__OP_attention, .name = "attention", .min_in = OPERANDS, .max_in = OPERANDS + WOK__BIAS_OPERANDS, .nout = 2, .saved = 1,
     .attr_size = sizeof(wok__attr_attention), .flags = WOK__OP_RANDOM,
     .infer = infer, .vjp = vjp, .expand = expand, .flops = flops,
     .cases = cases, .ncases = WOK__COUNT(cases),
-    .doc = "softmax(scale q k^T) v over the keys lo <= j < hi of each query",
+    .doc = "softmax(scale q k^T + bias) v over the keys lo <= j < hi of each query",
 };
 const wok__op wok__op_attention_bwd = {
-    .id = WOK__OP_attention_bwd, .name = "attention_bwd", .min_in = 10, .max_in = 10, .nout = 3,
+    .id = WOK__OP_attention_bwd, .name = "attention_bwd", .min_in = BWD_OPERANDS, .max_in = BWD_OPERANDS + WOK__BIAS_OPERANDS, .nout = 5,
     .attr_size = sizeof(wok__attr_attention), .flags = WOK__OP_RANDOM,
     .infer = infer_bwd, .expand = expand_bwd, .flops = flops_bwd,
     .cases = bwd_cases, .ncases = WOK__COUNT(bwd_cases),
-    .doc = "gradients of attention with respect to q, k and v",
+    .doc = "gradients of attention with respect to q, k, v, and a bias's table and slopes",
 };
 const wok__op wok__op_attention_mask = {
     .id = WOK__OP_attention_mask, .name = "attention_mask", .min_in = 4, .max_in = 4, .nout = 1,
     .attr_size = sizeof(wok__attr_attention_mask), .flags = WOK__OP_RANDOM | WOK__OP_CHEAP,
-    .infer = infer_mask, .vjp = mask_vjp, .cases = mask_cases, .ncases = WOK__COUNT(mask_cases),
+    .infer = infer_mask, .vjp = wok__vjp_none, .cases = mask_cases, .ncases = WOK__COUNT(mask_cases),
     .doc = "the factors 0 or 1/(1-p) of attention's dropout (for its expansion)",
 };

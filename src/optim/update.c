@@ -15,6 +15,7 @@ struct wok__optim {
   wok__slab grads, state[WOK__RULE_STATES];
   struct chunk { int64_t offset, n; double decay; } *chunk;
   int64_t nchunks;
+  int64_t *tile, ntiles; /* tile i is chunks tile[i] to tile[i + 1]: small tensors together, so that a thread has enough to do */
 };
 
 /* What a step hands to its tiles. */
@@ -53,6 +54,14 @@ static wok_status cut_chunks(wok__optim *o, const wok_param *list, int64_t n) {
     double decay = o->opts.weight_decay * wok__group_of(list[i].role)->decay;
     for (int64_t r = 0; r < rows; r += step)
       o->chunk[o->nchunks++] = (struct chunk){list[i].offset + r * row, WOK__MIN(step, rows - r) * row, decay};
+  }
+  o->tile = wok__calloc(total + 1, (int64_t)sizeof *o->tile);
+  if (!o->tile) return wok__nomem(o->c, (total + 1) * (int64_t)sizeof *o->tile);
+  for (int64_t i = 0, sum = 0; i < o->nchunks; i++) {
+    sum += o->chunk[i].n;
+    if (sum < CHUNK / 2 && i + 1 < o->nchunks) continue;
+    o->tile[++o->ntiles] = i + 1;
+    sum = 0;
   }
   return WOK_OK;
 }
@@ -99,6 +108,7 @@ void wok__optim_free(wok__optim *o) {
   wok__slab_free(&o->grads);
   for (int i = 0; i < WOK__RULE_STATES; i++) wok__slab_free(&o->state[i]);
   wok__free(o->chunk);
+  wok__free(o->tile);
   wok__free(o);
 }
 
@@ -113,11 +123,8 @@ void wok__optim_set_bf16(wok__optim *o, uint16_t *bf16) { o->bf16 = bf16; }
 void wok__optim_zero(wok__optim *o) { wok__fill(o->c, o->grads.data, 0, o->count); }
 double wok__optim_norm(wok__optim *o) { return sqrt(wok__sumsq(o->c, o->grads.data, o->count, NULL)); }
 
-static void update_chunk(void *arg, int64_t tile, int worker) {
-  (void)worker;
-  const struct pass *pass = arg;
+static void update_chunk(const struct pass *pass, const struct chunk *k) {
   wok__optim *o = pass->o;
-  const struct chunk *k = &o->chunk[tile];
   wok__chunk call = {.param = o->params + k->offset,
                      .grad = (const float *)o->grads.data + k->offset,
                      .bf16 = o->bf16 ? o->bf16 + k->offset : NULL,
@@ -132,13 +139,19 @@ static void update_chunk(void *arg, int64_t tile, int worker) {
   o->rule->run(&call);
 }
 
+static void update_tile(void *arg, int64_t tile, int worker) {
+  (void)worker;
+  const struct pass *pass = arg;
+  for (int64_t i = pass->o->tile[tile]; i < pass->o->tile[tile + 1]; i++) update_chunk(pass, &pass->o->chunk[i]);
+}
+
 wok_status wok__optim_step(wok__optim *o, double grad_scale, double lr, wok__optim_report *r) {
   double norm = wok__optim_norm(o) * fabs(grad_scale);
   *r = (wok__optim_report){norm, 1};
   if (!isfinite(norm)) return wok__fail(o->c, WOK_NONFINITE, "the norm of the gradient is %s", isnan(norm) ? "not a number" : "infinite");
   r->clip = wok__clip_factor(o->opts.form, o->opts.clip, norm);
   struct pass pass = {o, grad_scale * r->clip, lr, o->steps + 1};
-  wok__pool_run(o->c, update_chunk, &pass, o->nchunks);
+  wok__pool_run(o->c, update_tile, &pass, o->ntiles);
   o->steps++;
   return WOK_OK;
 }

@@ -1,5 +1,4 @@
 /* Measuring whole training steps: what the published tokens per second and utilisation are. */
-#include <stdlib.h>
 #include <string.h>
 #include <wok/bench.h>
 #include "train/engine.h"
@@ -20,11 +19,6 @@ static wok_status random_read(const wok__docs *d, int64_t document, int64_t star
   wok__rng_init(&r, (uint64_t)document, (uint32_t)start);
   for (int64_t i = 0; i < n; i++) ids[i] = (int32_t)wok__rng_below(&r, (uint64_t)((const random_docs *)d->source)->vocab);
   return WOK_OK;
-}
-
-static int by_time(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
 }
 
 typedef struct bench {
@@ -79,12 +73,9 @@ wok_status wok_bench_train(wok_ctx *c, const wok_model_config *cfg, const wok_be
   if (!s && o.report) wok_plan_profile(b.engine.micro.plan, true);
   if (!s) s = measure(&b, reps);
   if (!s) {
-    qsort(b.seconds, (size_t)reps, sizeof *b.seconds, by_time);
+    wok_bench_spread_of(&r->step, b.seconds, reps);
     r->tokens = tokens;
-    r->best_s = b.seconds[0];
-    r->worst_s = b.seconds[reps - 1];
-    r->median_s = reps % 2 ? b.seconds[reps / 2] : 0.5 * (b.seconds[reps / 2 - 1] + b.seconds[reps / 2]);
-    r->tokens_per_s = (double)tokens / r->median_s;
+    r->tokens_per_s = (double)tokens / r->step.median_s;
     r->gflops = r->tokens_per_s * r->flops_per_token * 1e-9;
     r->peak_bytes = wok__peak_rss(); /* before the product below makes matrices of its own */
     if (o.report) s = wok_plan_report(b.engine.micro.plan, &r->report);

@@ -1,7 +1,7 @@
 /* train/settings.c - the table of the options of a run. */
 #include <math.h>
 #include <string.h>
-#include "graph/graph.h"
+#include "kernels/kernel.h"
 #include "train/settings.h"
 
 typedef enum kind { INT, SMALL, REAL, SCHEDULE, WORD, SEED } kind;

@@ -11,4 +11,13 @@ options='--preset nano --set num_hidden_layers=2 --set hidden_size=48 --set num_
   --batch 6 --seq 64 --dropout 0.1 --steps 200 --eval-every 50 --save-every 10 --keep 2 --quiet'
 
 compare_bits "$options" '2 3'
+
+# once more in bf16, while another process burns a core
+rm -rf one threads2 threads3 killed
+sh -c 'while :; do :; done' &
+burner=$!
+trap 'kill "$burner" 2>/dev/null' EXIT
+compare_bits "$options --compute bf16" '2 3'
+kill "$burner"
+trap - EXIT
 done_testing

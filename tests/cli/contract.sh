@@ -152,13 +152,38 @@ parses out .kind .plan
 ran 0 "$WOK" info --json
 parses out .version .machine.cpu .machine.isa .machine.threads .machine.memory .gemm_gflops
 ran 0 "$WOK" bench train --arch gpt --preset nano --vocab 300 --batch 2 --seq 32 --reps 2 --json
-parses out .bench .machine.cpu .machine.load .tokens_per_s .gflops .gemm_gflops .utilisation .peak_bytes
+parses out .bench .machine.cpu .machine.load .result .rows.0.tokens_per_s .rows.0.gflops .rows.0.gemm_gflops .rows.0.utilisation \
+  .rows.0.peak_bytes .rows.0.step.median_s .rows.0.step.low_s .rows.0.step.high_s .rows.0.others .rows.0.result
 ran 0 "$WOK" bench generate --preset nano --prompt 8 --tokens 8 --reps 1 --json
-parses out .bench .machine.cpu .generate.prefill_tokens_per_s .generate.decode_tokens_per_s
+parses out .bench .machine.cpu .rows.0.prefill_tokens_per_s .rows.0.decode_tokens_per_s
 ran 0 "$WOK" bench attention --batch 1 --seq 32 --reps 1 --json
-parses out .bench .machine.cpu .attention.forward_gflops .attention.backward_gflops
+parses out .bench .machine.cpu .rows.0.forward_gflops .rows.0.backward_gflops
 ran 0 "$WOK" bench gemm --m 64 --n 64 --k 64 --reps 2 --json
-parses out .bench .machine.cpu .gemm.0.m .gemm.0.gflops
+parses out .bench .machine.cpu .rows.0.m .rows.0.gflops .rows.0.layout
+ran 0 "$WOK" bench norm --m 64 --n 32 --norm rms --reps 2 --json
+parses out .bench .rows.0.forward.median_s .rows.0.forward_gb_per_s
+ran 0 "$WOK" bench xent --m 64 --k 16 --vocab 50 --reps 2 --json
+parses out .bench .rows.0.median_s .rows.0.gflops
+ran 0 "$WOK" bench optim --n 5000 --reps 2 --json
+parses out .bench .rows.0.step.median_s .rows.0.parameters
+ran 0 "$WOK" bench second-order --net conv --batch 4 --reps 2 --json
+parses out .bench .rows.0.step.median_s .rows.0.loss
+ran 0 "$WOK" bench plan --chain 100 --reps 2 --json
+parses out .bench .rows.0.operator_s
+ran 0 "$WOK" bench plan --layers 3 --reps 1 --json
+parses out .bench .rows.0.compile.median_s .rows.0.steps
+ran 0 "$WOK" bench startup --reps 2 --json
+parses out .bench .rows.0.version.median_s .rows.0.context.median_s
+printf '# two rows\nm=8 n=16  # small\n\nnorm=rms m=8 n=16\n' >rows
+ran 0 "$WOK" bench norm --shapes rows --reps 2 --json
+parses out .rows.0.label .rows.1.norm .rows.1.forward.reps
+printf 'm=8 wide=3\n' >rows
+refused 2 --wide 'line 1 of rows' -- "$WOK" bench norm --shapes rows
+refused 2 --shapes -- "$WOK" bench norm --shapes rows --m 5
+refused 1 no-such -- "$WOK" bench norm --shapes no-such
+refused 1 bf16 f32 -- "$WOK" bench norm --compute bf16 --m 8
+printf 'm=8 n=8 k=8\nm=8\n' >rows
+refused 2 'gemm takes all' 'line 2 of rows' -- "$WOK" bench gemm --shapes rows
 refused 2 "'cook'" 'gemm' -- "$WOK" bench cook
 refused 2 --m --n --k -- "$WOK" bench gemm --m 5 --quiet
 refused 2 bf12 bf16x6 -- "$WOK" bench train --compute bf12 --preset nano

@@ -123,11 +123,12 @@ j = torch.arange(7)
 seen = torch.stack([(lo <= j) & (j < hi) for lo, hi in zip(LO, HI)])
 
 
-def attention(q, k, v, scale, factors=None):
+def attention(q, k, v, scale, factors=None, bias=0):
     k, v = k.repeat_interleave(2, 1), v.repeat_interleave(2, 1)
-    s = torch.einsum("ihd,jhd->hij", q, k) * scale
+    s = torch.einsum("ihd,jhd->hij", q, k) * scale + bias
     lse = torch.logsumexp(s.masked_fill(~seen, -math.inf), -1)
-    p = torch.where(seen, torch.exp(s - torch.where(torch.isfinite(lse), lse, 0)[..., None]), 0)
+    s = torch.where(seen, s - torch.where(torch.isfinite(lse), lse, 0)[..., None], 0)
+    p = torch.where(seen, torch.exp(s), 0)
     return torch.einsum("hij,jhd->ihd", p if factors is None else p * factors, v), lse.T
 
 
@@ -148,6 +149,32 @@ for h in range(4):
             mask[h, i, key] = factor([n // 4, ROW[i], h, SEQ[i]], n % 4, 0.4, 5)
 emit("attention_mask", mask)
 backward("attention_dropped", attention(q, k, v, 0.5, mask)[0], do, q=q, k=k, v=v)
+
+
+# ---- biases by distance ----
+def t5_bucket(distance, bidirectional, buckets, reach):
+    """In single precision, as T5's own code has it (arXiv 1910.10683; the logarithm's base is reach / exact)."""
+    n, offset = -distance, torch.zeros_like(distance)
+    if bidirectional:
+        buckets //= 2
+        offset, n = (n < 0).long() * buckets, n.abs()
+    n = n.clamp(min=0)
+    exact = buckets // 2
+    steps = torch.log(n.clamp(min=1).float() / exact) / math.log(reach / exact) * (buckets - exact)
+    return offset + torch.where(n < exact, n, (exact + steps.long()).clamp(max=buckets - 1))
+
+
+distances = torch.arange(-150, 151)
+emit("t5_buckets", t5_bucket(distances, True, 32, 128))
+emit("t5_buckets_causal", t5_bucket(distances, False, 32, 128))
+emit("t5_buckets_small", t5_bucket(distances, True, 8, 20))
+POS_Q, POS_K = torch.tensor([0, 3, 4, 0, 900, 2]), torch.tensor([0, 1, 2, 40, 3, -7, 4])
+away = POS_K[None] - POS_Q[:, None]
+table, slope = leaf(22, 8, 4), leaf(23, 4)
+bias = table[t5_bucket(away, True, 8, 20)].permute(2, 0, 1) - slope[:, None, None] * away.abs()
+o, lse = attention(q, k, v, 0.5, None, bias)
+backward("attention_biased", o, do, q=q, k=k, v=v, table=table, slope=slope)
+emit("attention_biased_lse", lse)
 
 # ---- cross-entropy: rows 1 and 4 have no class ----
 LABELS = torch.tensor([3, -1, 16, 0, 17, 5])

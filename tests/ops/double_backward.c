@@ -630,8 +630,8 @@ int main(void) {
       NAMED("04-0.3-attention", attention),
       NAMED("04-0.3-max-pool", max_pool),
       NAMED("04-0.3-l2-norm", l2_norm),
-      NAMED("04-0.2-leaky-relu-critic", leaky_critic),
-      NAMED("04-0.2-leaky-relu-conv-critic", leaky_conv_critic),
+      NAMED("04-0.2-leaky-relu-critic, 04-1.5-2", leaky_critic),
+      NAMED("04-0.2-leaky-relu-conv-critic, 04-1.5-2", leaky_conv_critic),
       NAMED("04-0.2-envelope", envelope),
   };
   struct CMUnitTest tests[WOK__COUNT(formulas) + WOK__COUNT(maps)];

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include "graph/graph.h"
 #include "kernels/kernel.h"
+#include "ops/primitive.h"
 
 enum { MAX = 8, OUTS = 8 };
 
@@ -305,7 +306,8 @@ static wok__node *last_of(wok_graph *g, wok_val *const *out, int n, wok__opid id
 }
 
 /* ---- derivatives, in f64 ---- */
-/* weighted sum of all floating-point outputs: a scalar whose gradient is not special */
+/* weighted sum of v + 0.3 v^2 of all floating-point outputs: a scalar whose gradient is not special, and has a gradient even where
+   the operator is linear */
 static wok_val *scalar_of(wok_graph *g, wok_val *const *v, int n, uint64_t seed) {
   wok_val *s = NULL;
   for (int i = 0; i < n; i++) {
@@ -315,7 +317,8 @@ static wok_val *scalar_of(wok_graph *g, wok_val *const *v, int n, uint64_t seed)
     wok__rng r;
     wok__rng_init(&r, seed + (uint64_t)i, 9);
     for (int64_t k = 0; k < count; k++) w[k] = wok__rng_uniform(&r) - 0.3;
-    wok_val *t = wok_sum(wok_mul(v[i], wok_const(g, WOK_F64, v[i]->shape, w)));
+    wok_val *bent = wok_mul(v[i], wok_offset(wok_scale(v[i], 0.3), 1));
+    wok_val *t = wok_sum(wok_mul(bent, wok_const(g, WOK_F64, v[i]->shape, w)));
     free(w);
     s = s ? wok_add(s, t) : t;
   }
@@ -357,13 +360,15 @@ static double value_of(wok_plan *p, const wok_run_opts *o) {
   return *(const double *)wok_plan_data(p, 0);
 }
 
-static void test_derivative(const wok__op_case *k, inputs *x, int order) {
+/* Returns how many derivatives that are not zero were compared. */
+static int64_t test_derivative(const wok__op_case *k, inputs *x, int order) {
   cast_to(x, WOK_F64);
   derived d;
   wok_run_opts ro = {.seed = 5, .tick = 3};
+  int64_t compared = 0;
   if (!derive(&d, k, x, order)) {
     wok_graph_free(d.g);
-    return;
+    return 0;
   }
   results grad = run_values(context(), d.dx, d.nx, x, d.in, true);
   wok_plan *p;
@@ -382,6 +387,7 @@ static void test_derivative(const wok__op_case *k, inputs *x, int order) {
       }
       v[e] = keep;
       double numeric = (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * h), came = at(&grad, i, e);
+      compared += came != 0;
       /* 1e-6 of the largest magnitude of the result; where all of it is tiny, of the gradient as a whole */
       double bound = 1e-6 * fmax(big, fmax(1e-3 * scale, 1e-5));
       /* and what rounding the four values does to the quotient */
@@ -396,6 +402,58 @@ static void test_derivative(const wok__op_case *k, inputs *x, int order) {
   wok_plan_free(p);
   drop_results(&grad);
   wok_graph_free(d.g);
+  return compared;
+}
+
+/* ---- fused against fully expanded: values, gradients, gradients of gradients, in f64. Both ways
+   round: the fused one's gradients in primitives, and the gradients of what was put into primitives before. ---- */
+static bool no_expansion_left(wok_val *const *v, int n) {
+  bool left = false;
+  for (int i = 0; i < n; i++)
+    for (int id = 0; id < WOK__OP_COUNT; id++) left |= wok__op_table[id]->expand && search(v[i]->node, (wok__opid)id, 12);
+  return !left;
+}
+typedef struct ways { wok_val *v[3][MAX * 3]; int n; } ways;
+static void add_ways(ways *w, wok_val *fused, wok_val *apart) {
+  int i = w->n++;
+  w->v[0][i] = fused, w->v[2][i] = apart;
+  wok__expand_all(&fused, 1, &w->v[1][i]);
+  assert_true(no_expansion_left(&w->v[1][i], 1));
+}
+static void test_expanded(const wok__op *op, const wok__op_case *k, inputs *x) {
+  if (!op->expand) return;
+  cast_to(x, WOK_F64);
+  wok_graph *g;
+  wok_val *in[MAX], *at[MAX], *out[OUTS], *apart[OUTS];
+  ways w = {0};
+  int nx = 0, kept = 0;
+  assert_int_equal(wok_graph_new(context(), &g), WOK_OK);
+  make_inputs(g, x, in);
+  for (int i = 0; i < x->n; i++)
+    if (x->kind[i] == 'f' || x->kind[i] == 'p') at[nx++] = in[i];
+  int n = k->build(g, in, out);
+  for (int i = 0; i < n; i++) /* without by-products */
+    if (!out[i]->node->op->saved || out[i]->out < out[i]->node->op->saved) out[kept++] = out[i];
+  wok__expand_all(out, kept, apart);
+  for (int i = 0; i < kept; i++) add_ways(&w, out[i], apart[i]);
+  wok_val *s[2] = {scalar_of(g, out, kept, 100), scalar_of(g, apart, kept, 100)};
+  for (int order = 1; order < 3 && s[0]; order++) {
+    wok_val *d[2][MAX];
+    for (int i = 0; i < 2; i++) {
+      wok_grad(s[i], at, nx, d[i]);
+      s[i] = scalar_of(g, d[i], nx, 200);
+    }
+    for (int i = 0; i < nx; i++) add_ways(&w, d[0][i], d[1][i]);
+  }
+  if (wok_graph_status(g)) fail_with("fused against expanded", wok_graph_message(g));
+  for (int i = 0; i < w.n; i++) {
+    results one[3];
+    for (int v = 0; v < 3; v++) one[v] = run_values(context(), &w.v[v][i], 1, x, in, true);
+    close_to(&one[1], &one[0], 1e-12, "expanded after differentiation against fused");
+    close_to(&one[2], &one[0], 1e-12, "expanded before differentiation against fused");
+    for (int v = 0; v < 3; v++) drop_results(&one[v]);
+  }
+  wok_graph_free(g);
 }
 
 /* A gradient does not pass through memory: it is refused by name. */
@@ -468,6 +526,7 @@ static void test_op(void **state) {
   assert_non_null(op->doc);
   if (op->id == WOK__OP_input) return; /* every case of every operator stands on inputs */
   if (!op->ncases) fail_with(op->name, "the entry has no cases");
+  int64_t compared[2] = {0, 0};
   for (int64_t i = 0; i < op->ncases; i++) {
     const wok__op_case *k = &op->cases[i];
     char label[320];
@@ -485,9 +544,13 @@ static void test_op(void **state) {
     }
     if (op->flags & WOK__OP_EFFECT) test_refused(op, k, &x);
     else
-      for (int order = 0; order < 2; order++) test_derivative(k, &x, order);
+      for (int order = 0; order < 2; order++) compared[order] += test_derivative(k, &x, order);
+    test_expanded(op, k, &x);
     drop(&x);
   }
+  /* an operator with derivatives has cases that show them, of both orders */
+  bool none = op->flags & WOK__OP_EFFECT || op->vjp == wok__vjp_none || (!op->vjp && !op->expand);
+  if (!none && (!compared[0] || !compared[1])) fail_with(op->name, "no case has a derivative that is not zero");
 }
 
 int main(int argc, char **argv) {

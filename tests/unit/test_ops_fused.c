@@ -353,6 +353,80 @@ static void test_slopes(void **state) {
   }
 }
 
+/* ---- attention's bias, by the public builder: the rule of the buckets, and everything against PyTorch ---- */
+static wok_val *constant(wok_graph *g, const arg *a) {
+  wok__arr made_of = input(WOK_F64, a);
+  wok_val *v = wok_const(g, made_of.dtype, a->shape, made_of.data);
+  free(made_of.data);
+  return v;
+}
+static void test_buckets(void **state) {
+  (void)state;
+  static const struct { wok_buckets kind; int64_t count, reach, given; const double *want; } rules[] = {
+      {WOK_BUCKETS_T5, 32, 128, 0, golden_t5_buckets},
+      {WOK_BUCKETS_T5_CAUSAL, 32, 128, 128, golden_t5_buckets_causal},
+      {WOK_BUCKETS_T5, 8, 20, 20, golden_t5_buckets_small},
+      {WOK_BUCKETS_CLIPPED, 129, 64, 0, NULL},
+  };
+  static const int32_t at[] = {0};
+  enum { SEEN = 150 };
+  for (int64_t n = 0; n < WOK__COUNT(rules); n++) {
+    wok_graph *g;
+    assert_int_equal(wok_graph_new(ctx, &g), WOK_OK);
+    wok_val *x = constant(g, &(arg)MADE(1, 1, 1, 2)), *one = wok_const(g, WOK_I32, WOK_SHAPE(1), at);
+    wok_val *table = wok_full(g, WOK_F64, WOK_SHAPE(rules[n].count, 1), 0);
+    wok_val *o = wok_attention(x, x, x, one, one, &(wok_attention_opts){.pos_q = one, .pos_k = one, .table = table,
+                                                                        .buckets = rules[n].kind, .max_distance = rules[n].given});
+    assert_string_equal(wok_graph_message(g), "");
+    const wok_val *bucket = o->node->in[9];
+    assert_int_equal(bucket->shape.dim[0], 2 * rules[n].reach + 1);
+    const int32_t *list = ((const wok__attr_constant *)bucket->node->attr)->data;
+    for (int64_t d = -SEEN; d <= SEEN; d++) {
+      int64_t near = WOK__MIN(WOK__MAX(d, -rules[n].reach), rules[n].reach);
+      int64_t want = rules[n].want ? (int64_t)rules[n].want[SEEN + d] : near + 64;
+      if (list[rules[n].reach + near] != want)
+        fail_msg("rule %lld, distance %lld: bucket %d, not %lld", (long long)n, (long long)d, list[rules[n].reach + near], (long long)want);
+    }
+    wok_graph_free(g);
+  }
+}
+static void test_biased_attention(void **state) {
+  (void)state;
+  static const int32_t pos_q[] = {0, 3, 4, 0, 900, 2}, pos_k[] = {0, 1, 2, 40, 3, -7, 4};
+  static const arg args[] = {QKV, MADE(22, 8, 4), MADE(23, 4), INTS(lo, 6), INTS(hi, 6), INTS(pos_q, 6), INTS(pos_k, 7), MADE(16, 6, 4, 5)};
+  static const double *const want[] = {golden_attention_biased,    golden_attention_biased_lse, golden_attention_biased_dq,
+                                       golden_attention_biased_dk, golden_attention_biased_dv,  golden_attention_biased_dtable,
+                                       golden_attention_biased_dslope};
+  wok_graph *g;
+  wok_plan *p;
+  wok_val *in[WOK__COUNT(args)], *result[7];
+  assert_int_equal(wok_graph_new(ctx, &g), WOK_OK);
+  for (int64_t i = 0; i < WOK__COUNT(args); i++) in[i] = constant(g, &args[i]);
+  result[0] = wok_attention(in[0], in[1], in[2], in[5], in[6], &(wok_attention_opts){.scale = 0.5, .pos_q = in[7], .pos_k = in[8], .table = in[3],
+                                                                                    .slope = in[4], .max_distance = 20});
+  result[1] = &result[0]->node->out[1];
+  wok_vjp(result, &in[9], 1, in, 5, result + 2);
+  assert_string_equal(wok_graph_message(g), "");
+  assert_int_equal(wok_compile(ctx, &p, result, 7, &(wok_plan_opts){.reference = true}), WOK_OK);
+  assert_int_equal(wok_plan_run(p, NULL), WOK_OK);
+  for (int i = 0; i < 7; i++) {
+    wok__arr have = {WOK_F64, result[i]->shape, (void *)(uintptr_t)wok_plan_data(p, i)};
+    if (!(distance(&have, want[i]) <= 1e-13)) fail_msg("result %d is off by %g", i, distance(&have, want[i]));
+  }
+  wok_plan_free(p);
+
+  /* a factor of each query's scores is one of the query; without positions there are no distances */
+  wok_val *factor = constant(g, &(arg)MADE(5, 6)), *scaled = wok_attention(in[0], in[1], in[2], in[5], in[6], &(wok_attention_opts){.scales = factor});
+  wok_val *by_hand = wok_attention(wok_mul(in[0], wok_reshape(factor, WOK_SHAPE(6, 1, 1))), in[1], in[2], in[5], in[6], NULL);
+  assert_int_equal(wok_compile(ctx, &p, (wok_val *[]){scaled, by_hand}, 2, NULL), WOK_OK);
+  assert_int_equal(wok_plan_run(p, NULL), WOK_OK);
+  assert_memory_equal(wok_plan_data(p, 0), wok_plan_data(p, 1), 6 * 4 * 5 * sizeof(double));
+  wok_plan_free(p);
+  assert_true(wok_is_poison(wok_attention(in[0], in[1], in[2], in[5], in[6], &(wok_attention_opts){.slope = in[4], .pos_q = in[7]})));
+  assert_non_null(strstr(wok_graph_message(g), "a bias needs pos_q and pos_k: distances are differences of positions"));
+  wok_graph_free(g);
+}
+
 /* ---- corners ---- */
 /* Every row blind: zeros and -inf forward, zeros backward, whatever the numbers are. */
 static void test_blind_rows(void **state) {
@@ -463,7 +537,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_golden_f64), cmocka_unit_test(test_golden_f32),    cmocka_unit_test(test_slopes),
       cmocka_unit_test(test_blind_rows), cmocka_unit_test(test_large_numbers), cmocka_unit_test(test_dropout_rate),
-      cmocka_unit_test(test_no_rows),
+      cmocka_unit_test(test_no_rows),    cmocka_unit_test(test_buckets),       cmocka_unit_test(test_biased_attention),
   };
   return cmocka_run_group_tests(tests, begin, end) != 0;
 }

@@ -132,6 +132,19 @@ static void test_attention_defaults(void **state) {
   assert_true(apart(masks, 2, NULL) > 1e-3);
 }
 
+/* Angles are pos * freq, so <dpos, pos> = <dfreq, freq>, of a gradient and of a gradient's gradient. */
+static void test_rope_positions(void **state) {
+  (void)state;
+  wok_val *x = made(WOK_F32, 1, WOK_SHAPE(5, 2, 6)), *pos = made(WOK_F32, 2, WOK_SHAPE(5)), *freq = made(WOK_F32, 3, WOK_SHAPE(2));
+  wok_val *in[] = {pos, freq}, *d[2], *y = wok_sum(wok_tanh(wok_mul(wok_rope(x, pos, freq, true), made(WOK_F32, 4, x->shape))));
+  for (int order = 0; order < 2; order++) {
+    wok_grad(y, in, 2, d);
+    wok_val *pair[] = {wok_sum(wok_mul(d[0], pos)), wok_sum(wok_mul(d[1], freq))};
+    assert_true(apart(pair, 2, NULL) < 1e-5);
+    y = pair[0]; /* again a function of the angles alone */
+  }
+}
+
 static void test_refused(void **state) {
   (void)state;
   wok_val *x = made(WOK_F64, 1, WOK_SHAPE(3, 4)), *gain = made(WOK_F64, 2, WOK_SHAPE(4));
@@ -222,7 +235,7 @@ static int drop(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fresh, drop)
   const struct CMUnitTest tests[] = {
-      TEST(test_head_is_chosen), TEST(test_head_is_joined),   TEST(test_attention_defaults),
+      TEST(test_head_is_chosen), TEST(test_head_is_joined),   TEST(test_attention_defaults), TEST(test_rope_positions),
       TEST(test_refused),        TEST(test_attention_blocks), TEST(test_head_blocks),
   };
   return cmocka_run_group_tests(tests, begin, end) != 0;

@@ -121,11 +121,13 @@ static void test_elementwise(void **state) {
   static const struct { wok__opid op; int nin; } ops[] = {
       {WOK__OP_add, 2}, {WOK__OP_sub, 2}, {WOK__OP_mul, 2}, {WOK__OP_div, 2}, {WOK__OP_maximum, 2}, {WOK__OP_minimum, 2},
       {WOK__OP_neg, 1}, {WOK__OP_abs, 1}, {WOK__OP_sqrt, 1}, {WOK__OP_exp, 1}, {WOK__OP_log, 1}, {WOK__OP_tanh, 1},
-      {WOK__OP_erf, 1}, {WOK__OP_affine, 1}, {WOK__OP_store, 1}};
+      {WOK__OP_erf, 1}, {WOK__OP_affine, 1}, {WOK__OP_store, 1}, {WOK__OP_sigmoid, 1}, {WOK__OP_softplus, 1}, {WOK__OP_elu, 1},
+      {WOK__OP_leaky_relu, 1}, {WOK__OP_leaky_relu_slope, 2}};
+  static const wok__attr_number number = {0.1};
   (void)state;
   for (size_t k = 0; k < sizeof ops / sizeof *ops; k++)
     for (int s = 0; s < SIZES; s++) {
-      call c = start(ops[k].op, &affine);
+      call c = start(ops[k].op, ops[k].op == WOK__OP_affine ? (const void *)&affine : &number);
       for (int i = 0; i < ops[k].nin; i++) give(&c, make_any(WOK_SHAPE(sizes[s])));
       want(&c, WOK_SHAPE(sizes[s]));
       check(&c, ((1u << c.nin) - 1) | 0x100, ops[k].op == WOK__OP_store ? 0 : (1u << c.nin) - 1);

@@ -12,9 +12,10 @@
 #include <cmocka.h>
 #include "kernels/kernel.h"
 
-extern const wok__kernel_table wok__kernels_cpu_vec_generic;
+extern const wok__kernel_table wok__kernels_cpu_vec_generic, wok__kernels_cpu_curve_generic;
 #ifdef WOK_X86
 extern const wok__kernel_table wok__kernels_cpu_vec_avx2, wok__kernels_cpu_vec_avx512;
+extern const wok__kernel_table wok__kernels_cpu_curve_avx2, wok__kernels_cpu_curve_avx512;
 #endif
 
 enum { LEVELS = WOK__ISA_AVX512 + 1, MOST_THREADS = 3 };
@@ -37,15 +38,17 @@ static int free_contexts(void **state) {
 static bool have_level(int isa) { return (int)wok__ctx_isa(context(isa, 1)) == isa; }
 
 static const wok__kernel *find_row_of(int isa, wok__opid op, wok_dtype type) {
+  static const wok__kernel_table *const tables[][2] = {{&wok__kernels_cpu_vec_generic, &wok__kernels_cpu_curve_generic},
 #ifdef WOK_X86
-  const wok__kernel_table *t = isa == WOK__ISA_AVX512 ? &wok__kernels_cpu_vec_avx512
-                               : isa == WOK__ISA_AVX2 ? &wok__kernels_cpu_vec_avx2
-                                                      : &wok__kernels_cpu_vec_generic;
-#else
-  const wok__kernel_table *t = &wok__kernels_cpu_vec_generic;
+                                                       {&wok__kernels_cpu_vec_avx2, &wok__kernels_cpu_curve_avx2},
+                                                       {&wok__kernels_cpu_vec_avx512, &wok__kernels_cpu_curve_avx512},
 #endif
-  for (int64_t i = 0; i < t->count; i++)
-    if (t->rows[i].op == op && t->rows[i].dtype == type) return &t->rows[i];
+  };
+  for (int k = 0; k < 2; k++)
+    for (int64_t i = 0; i < tables[isa][k]->count; i++) {
+      const wok__kernel *row = &tables[isa][k]->rows[i];
+      if (row->op == op && row->dtype == type) return row;
+    }
   return NULL;
 }
 static inline const wok__kernel *find_row(int isa, wok__opid op) { return find_row_of(isa, op, WOK_F32); }
@@ -54,7 +57,7 @@ static inline const wok__kernel *find_row(int isa, wok__opid op) { return find_r
 typedef struct call {
   wok__opid op;
   int nin, nout;
-  wok__arr in[10], out[4];
+  wok__arr in[16], out[6];
   const void *attr;
   uint32_t accumulate, unused;
   uint64_t seed, tick;
@@ -77,7 +80,7 @@ static bool run_call(const call *c, int isa, int threads) {
     if (c->out[i].dtype == WOK_BF16) type = WOK_BF16;
   const wok__kernel *row = find_row_of(isa, c->op, type);
   assert_non_null(row);
-  wok__arr in[10], out[4];
+  wok__arr in[16], out[6];
   for (int i = 0; i < c->nin; i++) in[i] = c->in[i], in[i].data = NULL;
   for (int i = 0; i < c->nout; i++) out[i] = c->out[i], out[i].data = NULL;
   wok__kdesc d = {.op = c->op, .nin = c->nin, .nout = c->nout, .in = in, .out = out, .attr = c->attr};

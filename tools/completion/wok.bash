@@ -12,7 +12,7 @@ _wok() {
     report) words=' --output --threads --seed --memory --isa --json --quiet --help' ;;
     runs) words=' --threads --seed --memory --isa --json --quiet --help' ;;
     inspect) words=' --tensors --plan --dot --batch --seq --verify --threads --seed --memory --isa --json --quiet --help' ;;
-    bench) words=' --reps --compute --arch --preset --depth --style --vocab --batch --seq --m --n --k --heads --kv-heads --head-dim --bidirectional --prompt --tokens --report --threads --seed --memory --isa --json --quiet --help' ;;
+    bench) words=' --reps --shapes --compute --arch --preset --depth --style --layers --hidden --vocab --batch --seq --m --n --k --layout --norm --heads --kv-heads --head-dim --bidirectional --prompt --tokens --net --chain --report --threads --seed --memory --isa --json --quiet --help' ;;
     esac
   fi
   COMPREPLY=()

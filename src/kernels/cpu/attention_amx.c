@@ -7,6 +7,7 @@
 #include "kernels/cpu/vec_philox.inc"
 #include "kernels/cpu/vec_attention.inc"
 #include "kernels/cpu/attention_amx.inc"
+#include "kernels/cpu/attention_amx_few.inc"
 #include "kernels/cpu/attention_amx_fwd.inc"
 #include "kernels/cpu/attention_amx_bwd.inc"
 

@@ -5,5 +5,6 @@
 #include "kernels/cpu/vec_philox.inc"
 #include "kernels/cpu/vec_mm.inc"
 #include "kernels/cpu/vec_attention.inc"
+#include "kernels/cpu/vec_attention_bias.inc"
 #include "kernels/cpu/vec_attention_fwd.inc"
 #include "kernels/cpu/vec_attention_bwd.inc"

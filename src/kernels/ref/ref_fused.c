@@ -31,6 +31,26 @@ static double factor_at(const coin *c, uint32_t c0, uint32_t c1, uint32_t c2, ui
   return u[lane] >= c->threshold ? c->kept : 0;
 }
 
+/* ---- attention's bias: the five operands of kernels/attrs.h, or none ---- */
+typedef struct distance_bias {
+  const int32_t *pos_q, *pos_k, *bucket; /* pos_q NULL: no bias */
+  const void *table, *slope;             /* slope NULL: none */
+  int64_t reach, heads, entries;         /* reach -1: no table */
+} distance_bias;
+
+static distance_bias bias_of(const wok__arr *in, bool present) {
+  if (!present) return (distance_bias){.reach = -1};
+  return (distance_bias){.pos_q = in[0].data, .pos_k = in[1].data, .bucket = in[2].data, .table = in[3].data,
+                         .slope = in[4].shape.dim[0] ? in[4].data : NULL,
+                         .reach = in[3].shape.dim[0] ? in[2].shape.dim[0] / 2 : -1, .heads = in[3].shape.dim[1],
+                         .entries = wok__shape_count(&in[3].shape)};
+}
+static int64_t distance_of(const distance_bias *b, int64_t i, int64_t j) { return (int64_t)b->pos_k[j] - b->pos_q[i]; }
+static int64_t place_of(const distance_bias *b, int64_t i, int64_t j) {
+  return b->reach + WOK__MIN(WOK__MAX(distance_of(b, i, j), -b->reach), b->reach);
+}
+static double far_of(const distance_bias *b, int64_t i, int64_t j) { return fabs((double)distance_of(b, i, j)); }
+
 /* log of the sum of the exponentials of z[0..n); -inf when there are none. */
 static double log_sum_exp(const double *z, int64_t n) {
   double max = -INFINITY, sum = 0;
@@ -74,10 +94,10 @@ static int64_t scratch_attention(const wok__kdesc *d, int threads) { /* the scor
   (void)threads;
   return d->in[1].shape.dim[0] * (int64_t)sizeof(double);
 }
-static int64_t scratch_attention_bwd(const wok__kdesc *d, int threads) { /* one row of dS, and dk and dv of one head of k */
+static int64_t scratch_attention_bwd(const wok__kdesc *d, int threads) { /* one row of dS, dk and dv of one head of k, dtable, dslope */
   (void)threads;
-  int64_t keys = d->in[2].shape.dim[0];
-  return keys * (1 + d->in[2].shape.dim[2] + d->in[3].shape.dim[2]) * (int64_t)sizeof(double);
+  int64_t keys = d->in[2].shape.dim[0], bias = d->in[1].shape.dim[1] + (d->nin > 10 ? wok__shape_count(&d->in[13].shape) : 0);
+  return (keys * (1 + d->in[2].shape.dim[2] + d->in[3].shape.dim[2]) + bias) * (int64_t)sizeof(double);
 }
 static int64_t scratch_xent(const wok__kdesc *d, int threads) { /* one row of logits */
   (void)threads;
@@ -126,7 +146,7 @@ static int64_t scratch_head_grad(const wok__kdesc *d, int threads) { /* lse; one
   X(dropout, 0, NULL)                                                                                        \
   X(rope, 0, NULL)                                                                                           \
   X(attention, 0, scratch_attention)                                                                         \
-  X(attention_bwd, 0, scratch_attention_bwd)                                                                 \
+  X(attention_bwd, 8 | 16, scratch_attention_bwd)                                                            \
   X(attention_mask, 0, NULL)                                                                                 \
   X(xent, 0, scratch_xent)                                                                                   \
   X(xent_bwd, 0, NULL)                                                                                       \
