@@ -35,10 +35,10 @@ typedef struct wok_bench_result {
 /* C[M,N] = A B, A [M,K] (ta: stored [K,M]), B [K,N] (tb: stored [N,K]). */
 typedef struct wok_bench_gemm_opts {
   wok_dtype dtype;    /* F32, F64; BF16: factors in BF16, and the result too unless ta (a gradient of weights, F32) */
-  const char *compute; /* F32 alone: NULL, "bf16", "bf16x3", "bf16x6" (spec: rounded factors; split ones) */
   int64_t M, N, K;
   bool ta, tb;
   int reps;           /* 0: 10 */
+  const char *compute; /* of F32: NULL or "f32", "bf16" (factors stored in bf16, the result in f32), "bf16x3", "bf16x6" */
   /* NULL or "wok": what a plan of this context runs. "onednn": oneDNN by itself, called once over the whole product (plain
      layouts) with as many OpenMP threads as the context has; by its matmul primitive and by dnnl_sgemm, and the better of the
      two is the result. Or one of wok's engines by name: "amx-bf16", "amx-bf16x3", "amx-bf16x6" (which compute so),

@@ -9,10 +9,10 @@ int bench_gemm(cli *c, const bench_options *o, json_t *row) {
   wok_bench_result r[2] = {{0}};
   const char *layout = o->layout ? o->layout : "NT";
   bool ta = layout[0] == 'T', tb = layout[1] == 'T';
+  bool low = o->compute && strcmp(o->compute, "bf16") == 0; /* factors stored so, as plans do */
   for (int i = 0; i < 2; i++) {
-    bool low = o->compute && strcmp(o->compute, "bf16") == 0; /* as plans store them */
     wok_bench_gemm_opts g = {.dtype = low ? WOK_BF16 : WOK_F32, .M = o->m, .N = o->n, .K = o->k, .ta = ta, .tb = tb, .reps = (int)bench_or(o->reps, 10),
-                             .engine = engines[i], .compute = i ? NULL : o->compute}; /* the peer is oneDNN in f32 */
+                             .engine = engines[i], .compute = i ? NULL : o->compute};
     wok_status s = wok_bench_gemm(c->ctx, &g, &r[i]);
     if (s && s != WOK_UNSUPPORTED) return cli_status(c, s);
   }
@@ -27,7 +27,7 @@ int bench_gemm(cli *c, const bench_options *o, json_t *row) {
   bench_say(c, "%5lldx%lldx%lld %s %s: %.0f GFLOP/s (%.0f to %.0f)", (long long)o->m, (long long)o->n, (long long)o->k, layout,
             o->compute ? o->compute : "f32", r[0].gflops_median, flop / r[0].high_s, flop / r[0].low_s);
   if (r[1].gflops_median > 0)
-    bench_say(c, "; oneDNN f32 %.0f (%.0f to %.0f), ratio %.2f", r[1].gflops_median, flop / r[1].high_s, flop / r[1].low_s,
+    bench_say(c, "; oneDNN %s %.0f (%.0f to %.0f), ratio %.2f", low ? "bf16" : "f32", r[1].gflops_median, flop / r[1].high_s, flop / r[1].low_s,
               r[0].gflops_median / r[1].gflops_median);
   bench_say(c, "%s%s\n", o->label ? "  " : "", o->label ? o->label : "");
   return EXIT_DONE;

@@ -155,13 +155,6 @@ static wok_status bench_registers(wok_ctx *c, int reps, wok_bench_result *r) {
   return wok__fail(c, WOK_UNSUPPORTED, "bench: there are no AMX tiles here");
 }
 
-/* An engine's name may say what it computes in. */
-static bool compute_named(const char *engine, const char *name, wok__compute *compute) {
-  *compute = WOK__COMPUTE_OWN;
-  if (!strncmp(engine, "amx-", 4)) name = engine + 4;
-  return !name || wok__compute_of(name, compute);
-}
-
 static wok_status choose(wok_ctx *c, const char *name, const wok__gemm *g, wok__gemm_plan *p) {
   if (!strcmp(name, "wok")) {
     if (wok__gemm_plan_for(p, c, g)) return WOK_OK;
@@ -185,25 +178,28 @@ wok_status wok_bench_gemm(wok_ctx *c, const wok_bench_gemm_opts *o, wok_bench_re
   int64_t most = (int64_t)1 << 20;
   *r = (wok_bench_result){0};
   int reps = o->reps ? o->reps : 10;
-  wok__compute compute;
+  wok__compute compute = WOK__COMPUTE_OWN;
+  const char *kind = !strncmp(name, "amx-", 4) ? name + 4 : o->compute;
   if (!strcmp(name, "registers")) return bench_registers(c, reps, r);
   if (!wok__is_float(o->dtype) && o->dtype != WOK_BF16) return wok__fail(c, WOK_INVALID, "bench: the type must be f32, f64 or bf16");
-  if (!compute_named(name, o->compute, &compute) || (o->compute && o->dtype == WOK_F64))
-    return wok__fail(c, WOK_INVALID, "bench: nothing computes %s in \"%s\"", wok_dtype_name(o->dtype), o->compute ? o->compute : name);
-  if (o->dtype == WOK_BF16) compute = WOK__COMPUTE_BF16;
+  if (kind && !wok__compute_of(kind, &compute)) return wok__fail(c, WOK_INVALID, "bench: there is no compute \"%.20s\"", kind);
+  if (o->dtype == WOK_BF16 && compute == WOK__COMPUTE_OWN) compute = WOK__COMPUTE_BF16;
+  if (compute && o->dtype != WOK_F32 && (o->dtype == WOK_F64 || compute != WOK__COMPUTE_BF16))
+    return wok__fail(c, WOK_INVALID, "bench: compute \"%s\" is for f32 alone", kind);
   if (o->M < 1 || o->N < 1 || o->K < 1 || o->M > most || o->N > most || o->K > most)
     return wok__fail(c, WOK_INVALID, "bench: M, N and K must be 1 to %lld", (long long)most);
-  wok__gemm g = {.a = o->dtype, .b = o->dtype, .c = o->dtype == WOK_BF16 && o->ta ? WOK_F32 : o->dtype, .compute = compute, .M = o->M, .N = o->N, .K = o->K, .batch = 1, .ta = o->ta, .tb = o->tb};
+  wok_dtype factors = compute == WOK__COMPUTE_BF16 ? WOK_BF16 : o->dtype, result = o->dtype == WOK_BF16 && o->ta ? WOK_F32 : o->dtype;
+  wok__gemm g = {.a = factors, .b = factors, .c = result, .compute = compute, .M = o->M, .N = o->N, .K = o->K, .batch = 1, .ta = o->ta, .tb = o->tb};
   g.lda = o->ta ? o->M : o->K;
   g.ldb = o->tb ? o->K : o->N;
   g.ldc = o->N;
   task t = {.c = c, .plan = {.g = g}};
   bool whole = !strcmp(name, "onednn");
   if (!whole) WOK__TRY(choose(c, name, &g, &t.plan));
-  int64_t size = wok_dtype_size(o->dtype), size_out = wok_dtype_size(g.c), scratch = whole ? 0 : wok__gemm_scratch(&t.plan, wok__ctx_threads(c));
+  int64_t size = wok_dtype_size(factors), size_out = wok_dtype_size(result), scratch = whole ? 0 : wok__gemm_scratch(&t.plan, wok__ctx_threads(c));
   int64_t a = o->M * o->K, b = o->K * o->N, out = o->M * o->N;
-  t.a = data_new(c, o->dtype, a, 1);
-  t.b = data_new(c, o->dtype, b, 2);
+  t.a = data_new(c, factors, a, 1);
+  t.b = data_new(c, factors, b, 2);
   t.out = data_new(c, g.c, out, 0);
   t.scratch = wok__pages_alloc(WOK__MAX(scratch, (int64_t)1));
   double operations = 2.0 * (double)o->M * (double)o->N * (double)o->K;
