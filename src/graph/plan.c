@@ -69,7 +69,7 @@ static wok_status parse_compute(wok_ctx *c, const char *name, wok__compute *out)
    caches than the next operator's. So light operators run on the calling thread; their tiles, and so their bits, are the same.
    Guessed low, since those that compute more for each byte are the ones that gain from threads. */
 static bool too_little(const wok__step *t) {
-  static const double bytes_per_s = 40e9, flops_per_s = 100e9, least_s = 12e-6;
+  static const double bytes_per_s = 40e9, flops_per_s = 100e9, least_s = 50e-6;
   const wok__op *op = t->node->op;
   bool known = (op->flags & (WOK__OP_ELEMENTWISE | WOK__OP_EFFECT)) || t->flops > 0 || op->id == WOK__OP_sum_to || op->id == WOK__OP_broadcast_to;
   if (!known) return false;
