@@ -72,7 +72,8 @@ typedef struct wok_bench_train_result {
   double compile_s;       /* graph, gradient and plan; without taking the memory */
   wok_bench_spread step;
   double tokens_per_s, gflops; /* by the median */
-  double gemm_gflops;     /* what oneDNN itself reaches in the same run: tokens x 3072 x 768, forward, best of ten; 0: not built in */
+  double gemm_gflops;     /* what oneDNN itself reaches in the same run: tokens x 3072 x 768, forward, best of ten,
+                             in bf16 where the step computes so; 0: not built in */
   double utilisation;     /* gflops / gemm_gflops */
   char *report;           /* wok_text_free */
 } wok_bench_train_result;

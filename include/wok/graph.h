@@ -323,7 +323,10 @@ WOK_API void wok_plan_free(wok_plan *p);
 WOK_API wok_status wok_plan_bind(wok_plan *p, const wok_val *input, const void *data);
 /* How much there is of what `count` counts, from the next run on: 1 to its capacity. */
 WOK_API wok_status wok_plan_count(wok_plan *p, int count, int64_t n);
-typedef struct wok_run_opts { uint64_t seed, tick; } wok_run_opts; /* keys of random operators; NULL: context's seed, tick 0 */
+typedef struct wok_run_opts {
+  uint64_t seed, tick; /* keys of random operators; NULL: context's seed, tick 0 */
+  bool fresh;          /* what the plan accumulates begins from zero, whatever its buffers hold */
+} wok_run_opts;
 WOK_API wok_status wok_plan_run(wok_plan *p, const wok_run_opts *o);
 WOK_API const void *wok_plan_data(const wok_plan *p, int result); /* after a run, until the next */
 /* Times every operator from now on, or no longer; wok_plan_report shows the times. */

@@ -46,8 +46,8 @@ int bench_train(cli *c, const bench_options *o, json_t *row) {
     bench_say(c, "%s, %s parameters, %lld tokens a step, %s: %s, %s tokens/s, %.0f GFLOP/s\n", type, cli_count((double)r.parameters),
               (long long)r.tokens, compute, bench_spread_text(&r.step), cli_count(r.tokens_per_s), r.gflops);
     if (r.gemm_gflops > 0)
-      bench_say(c, "  utilisation %.2f of oneDNN's %.0f GFLOP/s (%lld x 3072 x 768 in the same run, best of ten)\n", r.utilisation,
-                r.gemm_gflops, (long long)r.tokens);
+      bench_say(c, "  utilisation %.2f of oneDNN's %.0f GFLOP/s (%s, %lld x 3072 x 768 in the same run, best of ten)\n", r.utilisation,
+                r.gemm_gflops, strcmp(compute, "bf16") ? "f32" : "bf16", (long long)r.tokens);
     bench_say(c, "  planned with gradient in %.3f s; peak memory %s, of it values %s\n", r.compile_s, cli_size(r.peak_bytes),
               cli_size(r.plan_bytes));
     if (r.report) bench_say(c, "\n%s", r.report);

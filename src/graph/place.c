@@ -231,6 +231,8 @@ static void write_directly(placer *w) {
                                 .offset = a->offset * wok_dtype_size(a->buffer->dtype)};
     if (id == WOK__OP_accumulate) m->accumulate |= 1u << k;
     e->kernel = NULL;
+    e->writer = made;
+    e->written = k;
     p->direct++;
   }
 }

@@ -98,6 +98,7 @@ static wok_status plan(wok_plan *p, wok_val *const *results, int n, const wok_pl
   if (!s) s = wok__plan_place(p, &ir, order, o->reference);
   if (!s) p->state = state_bytes(&ir);
   if (!s) s = wok__plan_find_counted(p);
+  if (!s) s = wok__plan_find_fresh(p);
   for (int64_t i = 0; i < p->nsteps && !s; i++) p->steps[i].alone = too_little(&p->steps[i]);
   wok__ir_free(&ir);
   return s;
@@ -247,6 +248,8 @@ wok_status wok_plan_run(wok_plan *p, const wok_run_opts *o) {
       return wok__fail(p->c, WOK_INVALID, "%s: input %s was not bound", p->name, wok_val_name(p->input_vals[i]));
   if (p->recount) wok__plan_recount(p);
   WOK__TRY(resolve_addresses(p));
+  if (o && o->fresh) wok__plan_clear_sums(p);
+  bool fresh = o && o->fresh && p->sums_apart;
   wok__kcall call = {.c = p->c, .seed = o ? o->seed : wok_ctx_seed(p->c), .tick = o ? o->tick : 0};
   wok__fpstate fp;
   wok__compute_enter(&fp);
@@ -264,7 +267,7 @@ wok_status wok_plan_run(wok_plan *p, const wok_run_opts *o) {
     call.attr = t->node->attr;
     call.prep = t->prep;
     call.scratch = t->scratch >= 0 ? (char *)p->workspace->data + p->blocks[t->scratch].offset : NULL;
-    call.accumulate = t->accumulate;
+    call.accumulate = fresh ? t->accumulate & ~t->fresh : t->accumulate;
     call.unused = t->unused;
     wok__pool_alone(p->c, t->alone);
     if (!p->profile) {

@@ -69,6 +69,9 @@ typedef struct wok__block {
   wok_dtype dtype;            /* that it is stored in */
 } wok__block;
 
+/* A range of a buffer that the plan sums into, from its first accumulation (a step) on. */
+typedef struct wok__range { wok_buffer *buffer; int64_t offset, count, step; } wok__range;
+
 typedef struct wok__step {
   const wok__node *node;
   const wok__kernel *kernel;
@@ -77,6 +80,9 @@ typedef struct wok__step {
   wok__arr *in_arr, *out_arr;
   int nin, nout;
   uint32_t accumulate, unused;
+  uint32_t fresh;   /* bits of accumulate that begin a sum; of an accumulation that runs itself: 1 */
+  int64_t writer;   /* of an effect without kernel: the step that writes it, */
+  int written;      /* and which of its outputs that is */
   bool in_place, alone; /* alone: too little work for more than one thread */
   int64_t scratch; /* block, -1 none */
   int64_t scratch_bytes;
@@ -115,6 +121,9 @@ struct wok_plan {
   int64_t state;      /* bytes of the buffers it touches */
   int64_t direct;     /* effects written by their producing kernel */
   int64_t rebuilt;    /* operators that run again in the backward pass instead of their results being kept */
+  wok__range *sums;
+  int64_t nsums;
+  bool sums_apart;    /* equal or apart, and nobody else looks at the buffers */
   wok__counted *counted;
   int64_t ncounted, counts[WOK_COUNTS];
   bool recount;       /* counts have changed since the last run */
@@ -127,6 +136,8 @@ struct wok_plan {
   double seconds, flops, compile_s;
 };
 
+wok_status wok__plan_find_fresh(wok_plan *p); /* after wok__plan_place, as the next */
+void wok__plan_clear_sums(const wok_plan *p);   /* those that no first term overwrites */
 /* Finds what is counted; after wok__plan_place. */
 wok_status wok__plan_find_counted(wok_plan *p);
 void wok__plan_recount(wok_plan *p);

@@ -90,7 +90,6 @@ void wok__optim_set_steps(wok__optim *o, int64_t steps);
    parameters, NULL for none. What no update has reached yet is the caller's to convert. */
 void wok__optim_set_bf16(wok__optim *o, uint16_t *bf16);
 
-void wok__optim_zero(wok__optim *o); /* the gradients */
 /* sqrt of the sum of the squares of all gradients; in double, in blocks of fixed size and order. */
 double wok__optim_norm(wok__optim *o);
 typedef struct wok__optim_report {

@@ -120,7 +120,6 @@ int64_t wok__optim_steps(const wok__optim *o) { return o->steps; }
 void wok__optim_set_steps(wok__optim *o, int64_t steps) { o->steps = steps; }
 void wok__optim_set_bf16(wok__optim *o, uint16_t *bf16) { o->bf16 = bf16; }
 
-void wok__optim_zero(wok__optim *o) { wok__fill(o->c, o->grads.data, 0, o->count); }
 double wok__optim_norm(wok__optim *o) { return sqrt(wok__sumsq(o->c, o->grads.data, o->count, NULL)); }
 
 static void update_chunk(const struct pass *pass, const struct chunk *k) {

@@ -85,7 +85,8 @@ wok_status wok_bench_train(wok_ctx *c, const wok_model_config *cfg, const wok_be
   wok__free(b.seconds);
   WOK__TRY(s);
   wok_bench_result g;
-  s = wok_bench_gemm(c, &(wok_bench_gemm_opts){.dtype = WOK_F32, .M = tokens, .N = GEMM_N, .K = GEMM_K, .tb = true, .reps = GEMM_REPS,
+  bool low = o.compute && strcmp(o.compute, "bf16") == 0;
+  s = wok_bench_gemm(c, &(wok_bench_gemm_opts){.dtype = low ? WOK_BF16 : WOK_F32, .M = tokens, .N = GEMM_N, .K = GEMM_K, .tb = true, .reps = GEMM_REPS,
                                                .engine = "onednn"}, &g);
   if (s == WOK_UNSUPPORTED) return WOK_OK;
   r->gemm_gflops = s ? 0 : g.gflops_best;

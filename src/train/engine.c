@@ -42,11 +42,10 @@ wok_status wok__engine_step(wok__engine *e, wok__stream *s, double lr, wok__step
   uint64_t first = (uint64_t)(wok__optim_steps(e->optim) * e->accumulate);
   double nats = 0;
   *r = (wok__step_result){0};
-  wok__optim_zero(e->optim);
   for (int64_t i = 0; i < e->accumulate; i++) {
     wok__loss_sum sum;
     WOK__TRY(wok__stream_next(s, &e->micro.batch));
-    WOK__TRY(wok__loss_run(&e->micro, e->seed, first + (uint64_t)i, &sum));
+    WOK__TRY(wok__loss_run(&e->micro, &(wok_run_opts){.seed = e->seed, .tick = first + (uint64_t)i, .fresh = i == 0}, &sum));
     nats += sum.nats;
     r->tokens += e->micro.batch.targets;
   }

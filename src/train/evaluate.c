@@ -12,7 +12,7 @@ wok_status wok__evaluate(wok__loss *l, const wok__docs *d, int64_t seq, int64_t 
     wok__loss_sum sum;
     WOK__TRY(wok__sweep_next(&w, &l->batch, limit));
     if (l->batch.targets == 0) return WOK_OK;
-    WOK__TRY(wok__loss_run(l, 0, 0, &sum));
+    WOK__TRY(wok__loss_run(l, &(wok_run_opts){0}, &sum));
     score->nats += sum.nats;
     score->right += sum.right;
     score->tokens += l->batch.targets;

@@ -99,11 +99,11 @@ void wok__loss_free(wok__loss *l) {
   *l = (wok__loss){0};
 }
 
-wok_status wok__loss_run(wok__loss *l, uint64_t seed, uint64_t tick, wok__loss_sum *sum) {
+wok_status wok__loss_run(wok__loss *l, const wok_run_opts *o, wok__loss_sum *sum) {
   const wok__batch *b = &l->batch;
   *sum = (wok__loss_sum){0};
   for (int64_t i = 0; l->accuracy && i < b->tokens; i++) l->pick[i] = (int32_t)(i * l->vocab + WOK__MAX(0, b->labels[i]));
-  WOK__TRY(wok_plan_run(l->plan, &(wok_run_opts){seed, tick}));
+  WOK__TRY(wok_plan_run(l->plan, o));
   const float *rows = wok_plan_data(l->plan, 0), *right = l->accuracy ? wok_plan_data(l->plan, 1) : NULL;
   for (int64_t i = 0; i < b->tokens; i++) {
     if (b->labels[i] < 0) continue;

@@ -33,8 +33,8 @@ typedef struct wok__loss_sum {
 
 wok_status wok__loss_new(wok_ctx *c, wok__loss *l, wok_model *m, const wok__loss_opts *o);
 void wok__loss_free(wok__loss *l);
-/* One run over l->batch. seed and tick key the dropout. */
-wok_status wok__loss_run(wok__loss *l, uint64_t seed, uint64_t tick, wok__loss_sum *sum);
+/* One run over l->batch. seed and tick key the dropout; fresh: gradients begin from zero. */
+wok_status wok__loss_run(wok__loss *l, const wok_run_opts *o, wok__loss_sum *sum);
 /* Bytes a plan would take, whatever the context's limit; no memory is taken. */
 wok_status wok__loss_measure(wok_ctx *c, wok_model *m, const wok__loss_opts *o, int64_t *bytes);
 #endif

@@ -249,6 +249,31 @@ static void a_chain_of_element_wise_operators_needs_one_block(void **state) {
   free(x);
 }
 
+/* A fresh run writes what it otherwise adds to: the same sums as onto zeros, without reading what was there. */
+static void a_fresh_run_begins_its_sums(void **state) {
+  (void)state;
+  enum { N = 64, ALL = 2 * N + 8 };
+  static float sums[ALL], want[ALL], xs[N];
+  wok_buffer *b;
+  assert_int_equal(wok_buffer_new(c, &b, "sums", WOK_F32, ALL, sums), WOK_OK);
+  wok_val *x = wok_input(g, "x", WOK_F32, WOK_SHAPE(N)), *m = wok_reshape(x, WOK_SHAPE(8, 8));
+  wok_val *two = wok_add(wok_reshape(wok_exp(x), WOK_SHAPE(8, 8)), wok_matmul(m, m, true, false));
+  wok_val *r[4] = {wok_accumulate(b, 0, two), wok_accumulate(b, N, x), wok_accumulate(b, 2 * N, wok_sum_axis(m, 0, false)), wok_sum(x)};
+  for (int i = 0; i < N; i++) xs[i] = (float)(i % 11) * 0.1f;
+  wok_plan *p = plan_of(r, 4);
+  wok_plan_bind(p, x, xs);
+  memset(sums, 0, sizeof sums);
+  assert_int_equal(wok_plan_run(p, NULL), WOK_OK);
+  memcpy(want, sums, sizeof sums);
+  for (int i = 0; i < ALL; i++) sums[i] = NAN;
+  assert_int_equal(wok_plan_run(p, &(wok_run_opts){.fresh = true}), WOK_OK);
+  assert_memory_equal(sums, want, sizeof sums);
+  assert_int_equal(wok_plan_run(p, NULL), WOK_OK); /* and adds again */
+  for (int i = 0; i < ALL; i++) assert_true(fabsf(sums[i] - 2 * want[i]) <= 1e-5f * fabsf(want[i]));
+  wok_plan_free(p);
+  wok_buffer_free(b);
+}
+
 static void a_memory_limit_is_named(void **state) {
   (void)state;
   wok_ctx *small;
@@ -527,7 +552,7 @@ int main(void) {
       TEST(slices_come_back_as_one_concatenation),
       TEST(equal_values_are_made_once_but_dropout_masks_stay_apart),
       TEST(a_chain_of_element_wise_operators_needs_one_block),
-      TEST(a_memory_limit_is_named),
+      TEST(a_fresh_run_begins_its_sums), TEST(a_memory_limit_is_named),
       TEST(plans_share_a_workspace),
       TEST(an_unbound_input_is_named),
       TEST(gradients_nest),

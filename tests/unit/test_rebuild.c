@@ -84,7 +84,7 @@ static float run(wok_plan *p, float *into) {
   wok_plan_bind(p, x, x_data);
   wok_plan_bind(p, lo, lo_data);
   wok_plan_bind(p, hi, hi_data);
-  if (wok_plan_run(p, &(wok_run_opts){5, 7})) fail_msg("run: %s", wok_errmsg(c));
+  if (wok_plan_run(p, &(wok_run_opts){.seed = 5, .tick = 7})) fail_msg("run: %s", wok_errmsg(c));
   return *(const float *)wok_plan_data(p, 0);
 }
 

@@ -71,13 +71,3 @@ void wok__scale(wok_ctx *c, float *x, float by, int64_t n) {
   pass s = {.p = x, .number = by, .n = n};
   start(c, &s, tile_scale);
 }
-
-static void tile_fill(void *arg, int64_t tile, int worker) {
-  const pass *s = arg;
-  (void)worker;
-  s->with->fill(s->p + tile * s->size, s->number, length(s, tile));
-}
-void wok__fill(wok_ctx *c, float *x, float with, int64_t n) {
-  pass s = {.p = x, .number = with, .n = n};
-  start(c, &s, tile_fill);
-}

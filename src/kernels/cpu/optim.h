@@ -20,7 +20,6 @@ typedef struct wok__optim_kernels {
   double (*sumsq)(const float *x, int64_t n); /* of squares, in double: blocks of WOK__SUMSQ_BLOCK added in order */
   bool (*finite)(const float *x, int64_t n);  /* no NaN, no infinity */
   void (*scale)(float *x, float by, int64_t n);
-  void (*fill)(float *x, float with, int64_t n);
 } wok__optim_kernels;
 enum { WOK__SUMSQ_BLOCK = 4096 };
 const wok__optim_kernels *wok__optim_kernels_of(wok__isa isa);
@@ -28,5 +27,4 @@ const wok__optim_kernels *wok__optim_kernels_of(wok__isa isa);
 void wok__adamw(wok_ctx *c, float *p, const float *g, float *m, float *v, uint16_t *bf, int64_t n, const wok__adamw_args *a);
 double wok__sumsq(wok_ctx *c, const float *x, int64_t n, bool *finite); /* finite may be NULL */
 void wok__scale(wok_ctx *c, float *x, float by, int64_t n);
-void wok__fill(wok_ctx *c, float *x, float with, int64_t n);
 #endif
