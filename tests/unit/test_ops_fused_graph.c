@@ -176,7 +176,7 @@ static void test_attention_blocks(void **state) {
   }
   wok_val *q = made(WOK_F32, 1, WOK_SHAPE(T, 1, 2)), *k = made(WOK_F32, 2, WOK_SHAPE(T, 1, 2)), *v = made(WOK_F32, 3, WOK_SHAPE(T, 1, 3));
   wok_val *o = wok_attention(q, k, v, ints(lo, T), ints(hi, T), &(wok_attention_opts){.dropout = 0.25, .stream = 3});
-  wok_val *in[] = {q, k, v}, *ct = made(WOK_F32, 4, o->shape), *d[3], *pairs[8];
+  wok_val *in[] = {q, k, v}, *ct = made(WOK_F32, 4, o->shape), *d[3], *pairs[10]; /* the last two are of biases, which there are none of */
   wok_vjp(&o, &ct, 1, in, 3, d);
   expand_pairs(o->node, pairs);
   int64_t bytes, whole = (int64_t)T * T * 4;
