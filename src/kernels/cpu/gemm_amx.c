@@ -216,6 +216,12 @@ INLINE void leave_row(leaving *e, const int how) {
   __m512 u = _mm512_load_ps(c), v = _mm512_load_ps(c + 256);
   __mmask16 lo = (__mmask16)e->m, hi = (__mmask16)(e->m >> 16);
   char *y = e->y + e->r * e->pitch;
+  if (how & WRITE_BF16) {
+    __builtin_prefetch(y + 128, 1); /* two blocks further on */
+  } else {
+    __builtin_prefetch(y + 256, 1);
+    __builtin_prefetch(y + 320, 1);
+  }
   if (e->bias) {
     u = _mm512_add_ps(u, _mm512_maskz_loadu_ps(lo, e->bias));
     v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(hi, e->bias + 16));
@@ -243,6 +249,23 @@ INLINE void leave_row(leaving *e, const int how) {
   e->r++;
 }
 
+/* Lines of a factor that are needed after the present row of blocks, on their way from L3 to L2 while it is worked on. The
+   hardware does not fetch them in time: the left side is read in bursts of 24 KB, a new block of the right side in one. */
+typedef struct coming {
+  const char *at;
+  int64_t run, skip; /* lines beside each other; bytes from the end of a run to the next */
+  int64_t i, left;   /* lines done in this run, and to come in all */
+  int each;          /* in each step */
+} coming;
+
+INLINE void fetch(coming *f) {
+  for (int i = 0; i < f->each && f->left > 0; i++, f->left--) {
+    _mm_prefetch(f->at, _MM_HINT_T1);
+    f->at += 64;
+    if (++f->i == f->run) f->at += f->skip, f->i = 0;
+  }
+}
+
 #define STEP_OF(k, X1, X2)                                                                                   \
   do {                                                                                                       \
     const char *ta = a + t->a[k], *tb = b + t->b[k];                                                         \
@@ -252,6 +275,8 @@ INLINE void leave_row(leaving *e, const int how) {
     X1;                                                                                                      \
     _tile_stream_loadd(7, tb + TILE, 64);                                                                    \
     _tile_dpbf16ps(1, 4, 7);                                                                                 \
+    fetch(&left);                                                                                            \
+    fetch(&right);                                                                                           \
     _tile_loadd(5, ta + ah, as);                                                                             \
     _tile_dpbf16ps(2, 5, 6);                                                                                 \
     X2;                                                                                                      \
@@ -264,11 +289,17 @@ INLINE void leave_row(leaving *e, const int how) {
   if (more) _tile_loadd(i, c + (i) * 256, 64);                                                               \
   else _tile_zero(i)
 
+static int per_step(int64_t lines, int64_t steps) { return (int)((lines + steps - 1) / steps); }
+
 /* One chunk of a panel of A against np panels of B, `bstep` bytes apart; sums at c0, a block each. more: onto what is there.
-   how: where they go after this chunk; 0: nowhere yet. m_last: the columns of the last panel that exist. */
+   how: where they go after this chunk; 0: nowhere yet. next: what
+   to fetch meanwhile, of A and of B. m_last: the columns of the last panel that exist. */
 INLINE void row_of_blocks(const char *a, int64_t as, int64_t ah, const char *b, int64_t bstep, const step_table *t, int64_t np,
-                          float *c, bool more, const int how, const leaving *to, __mmask32 m_last) {
+                          float *c, bool more, const int how, const leaving *to, const coming *next, __mmask32 m_last) {
   leaving e = *to;
+  coming left = next[0], right = next[1];
+  left.each = per_step(left.left, np * t->n);
+  right.each = per_step(right.left, np * t->n);
   const int64_t size = how & WRITE_BF16 ? 64 : 128;
   float *last = NULL;
   const int n_steps = t->n;
@@ -321,14 +352,31 @@ INLINE void row_of_blocks(const char *a, int64_t as, int64_t ah, const char *b, 
 
 #define ROW_OF_BLOCKS(name, how)                                                                             \
   static void name(const char *a, int64_t as, int64_t ah, const char *b, int64_t bstep, const step_table *t, \
-                   int64_t np, float *c, bool more, const leaving *to, __mmask32 m_last) {                   \
-    row_of_blocks(a, as, ah, b, bstep, t, np, c, more, how, to, m_last);                                     \
+                   int64_t np, float *c, bool more, const leaving *to, const coming *next,                   \
+                   __mmask32 m_last) {                                                                       \
+    row_of_blocks(a, as, ah, b, bstep, t, np, c, more, how, to, next, m_last);                                     \
   }
 ROW_OF_BLOCKS(row_kept, 0)
 ROW_OF_BLOCKS(row_bf16, WRITE_BF16)
 ROW_OF_BLOCKS(row_bf16_add, WRITE_BF16 | WRITE_ADD)
 ROW_OF_BLOCKS(row_f32, WRITE_F32)
 ROW_OF_BLOCKS(row_f32_add, WRITE_F32 | WRITE_ADD)
+
+/* Chunk c of panel m of A. */
+static coming panel_ahead(const wok__tile_work *t, int64_t m, int64_t c) {
+  int64_t lo = WOK__TILE_LO(t->w, c), n = WOK__TILE_LO(t->w, c + 1) - lo;
+  if (t->direct && t->g->M - m * 32 >= 32)
+    return (coming){(const char *)t->a.data + m * 32 * t->a.ld * 2 + lo * 64, n, t->a.ld * 2 - n * 64, 0, n * 32, 0};
+  return (coming){chunk_at(&t->as, t->w, t->w->parts_a, m, c), INT64_MAX, 0, 0, n * t->w->parts_a * (STEP / 64), 0};
+}
+
+/* The part-th of `parts` pieces of chunk c of np panels of B, if the slab has it. */
+static coming block_ahead(const wok__tile_work *t, int64_t c, int64_t part, int64_t parts, int64_t p, int64_t np) {
+  if (c >= t->bs.c1) return (coming){0};
+  int64_t n = WOK__TILE_LO(t->w, c + 1) - WOK__TILE_LO(t->w, c), lines = np * n * t->w->parts_b * (STEP / 64);
+  int64_t from = lines * part / parts, to = lines * (part + 1) / parts;
+  return (coming){chunk_at(&t->bs, t->w, t->w->parts_b, p, c) + from * 64, INT64_MAX, 0, 0, to - from, 0};
+}
 
 void wok__tiles_block_amx(const wok__tile_work *t, int64_t m0, int64_t m1, int64_t n0, int64_t n1, void *ws) {
   const wok__gemm *g = t->g;
@@ -359,9 +407,12 @@ void wok__tiles_block_amx(const wok__tile_work *t, int64_t m0, int64_t m1, int64
         e.y = (char *)t->c + m * 32 * e.pitch + n0 * 32 * size;
         e.bias = t->bias ? t->bias + n0 * 32 : NULL;
         e.shift = g->shift ? g->shift + m * 32 : NULL;
+        coming next[2] = {{0}, block_ahead(t, c + t->group, m - m0, m1 - m0, n0, np)};
+        if (c + 1 < at_most(cg + t->group, c1)) next[0] = panel_ahead(t, m, c + 1);
+        else if (m + 1 < m1) next[0] = panel_ahead(t, m + 1, cg);
         bool end = c == w->chunks - 1 && !g->unstored;
         (!end ? row_kept : g->c == WOK_BF16 ? g->beta ? row_bf16_add : row_bf16 : g->beta ? row_f32_add : row_f32)(
-            a, as, ah, b, n * w->parts_b * STEP, table, np, sums, c > 0, &e, first(last_n));
+            a, as, ah, b, n * w->parts_b * STEP, table, np, sums, c > 0, &e, next, first(last_n));
       }
       if (g->seen && at_most(cg + t->group, c1) == w->chunks)
         g->seen(g->seen_ud, m * 32, rows, n0 * 32, at_most(n1 * 32, g->N) - n0 * 32, sums);

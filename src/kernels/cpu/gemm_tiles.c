@@ -2,18 +2,19 @@
  *
  * Both factors are packed for all tiles before the tiles run, in slabs of bounded size; A is not where its rows can be loaded
  * as they lie. A tile is up to 16 panels of columns by as many of rows; tiles beside each other in the order share their
- * columns, whose block of B (1 MB) stays in L2. Longer K go by groups of chunks, 8 panels of columns and the sums of the tile in L2; K cut into slabs
- * keeps the sums of the whole slab in scratch. However a product is cut, an element of C is the same chain of sums: over the
- * chunks of K in order, 32 k at a time. So its bits depend on K and the kind of product alone. */
+ * columns, whose block of B (1 MB) stays in L2. A longer K goes by chunks, the sums of the tile in L2 beside a chunk or two of
+ * B, and the next chunk of B is fetched meanwhile; K cut into slabs keeps the sums of the whole slab in scratch. However a
+ * product is cut, an element of C is the same chain of sums: over the chunks of K in order, 32 k at a time. So its bits depend
+ * on K and the kind of product alone. */
 #include "kernels/cpu/gemm_tiles.h"
 #ifdef WOK_X86
 
 /* Chosen by measurement (docs/speed.md); none depends on the number of threads. */
 enum {
   TILE_M = 16, TILE_N = 16,    /* panels of a tile */
-  LONG_N = 8,                  /* where K is too long for its block of B to stay in L2 */
-  LONG_SUMS = 512 << 10,       /* bytes of such a tile's sums */
   BLOCK_BYTES = 1000 << 10,    /* of B, in L2 */
+  LONG_SUMS = 1 << 20,         /* where K is too long for that, the tile's sums lie there too, */
+  LONG_BLOCK = 400 << 10,      /* and as much of B beside them */
   SLAB_BYTES = 20 << 20,       /* of a packed factor */
   ENTRY_BYTES = 3 << 19,       /* up to here a batch entry goes whole to one worker */
   TILE_WORK = 1 << 22,         /* products of a tile worth handing out: about 4 us */
@@ -80,7 +81,8 @@ static double unevenness(int64_t n, double most) {
 
 /* How many chunks of n panels of B stay in L2 together. */
 static int64_t group_of(const wok__tile_walk *w, int64_t n) {
-  return WOK__MAX(BLOCK_BYTES / (n * w->kc * w->parts_b * WOK__TILE_STEP), (int64_t)1);
+  int64_t bytes = n * w->kc * w->parts_b * WOK__TILE_STEP;
+  return bytes * w->chunks <= BLOCK_BYTES ? w->chunks : WOK__MAX(LONG_BLOCK / bytes, (int64_t)1);
 }
 
 /* The rows and columns of a tile that cost least beside their products: B from L3 once for each row of tiles, A and the start
@@ -93,13 +95,9 @@ static void choose_tiles(wok__gemm_plan *p, const wok__tile_walk *w) {
     int64_t n = ceil_div(np, by_n);
     bool fits = group_of(w, n) >= w->chunks;
     int64_t most_m = fits ? TILE_M : WOK__MAX(LONG_SUMS / SUM_BYTES / n, (int64_t)1), least_m = ceil_div(mp, most_m);
-    if (!fits && n > LONG_N) {
-      least_n++;
-      continue;
-    }
     for (int64_t by_m = least_m; by_m <= mp && (by_m == least_m || (double)(by_m * by_n) <= work); by_m++) {
       int64_t m = ceil_div(mp, by_m);
-      double cost = 1 + (fits ? 0.3 : 2.0) / (double)m + (fits ? 2.0 : 1.0) / (double)n;
+      double cost = 1 + (fits ? 0.3 : 1.5) / (double)m + (fits ? 2.0 : 3.0) / (double)n;
       cost *= 1 + 0.5 * (unevenness(ceil_div(mp, m) * ceil_div(np, n), work) - 1);
       if (best > 0 && cost >= best) continue;
       best = cost;
