@@ -32,7 +32,7 @@ void wok__str_double(wok__str *s, double v) {
     (void)wok__snprintf(buf, (int64_t)sizeof buf, "%.*g", digits, v);
     double back = to_double(buf);
     /* By bits: with DAZ on, two different denormals compare equal. */
-    if (memcmp(&back, &v, sizeof v) == 0) break;
+    if (memcmp(&back, &v, sizeof v) == 0) break; /* NOLINT(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c) */
   }
   wok__str_puts(s, buf);
 }

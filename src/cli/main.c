@@ -154,7 +154,8 @@ static int parse(cli *c, int argc, char **argv) {
     }
     const char *eq = strchr(a, '=');
     size_t n = a[1] == '-' ? (eq ? (size_t)(eq - a - 2) : strlen(a + 2)) : 0;
-    char letter = a[1] == '-' ? 0 : a[1];
+    char letter = a[1];
+    if (letter == '-') letter = 0;
     void *into = c->options;
     const cli_option *o = find_option(c->verb->options, a + 2, n, letter);
     if (!o) {

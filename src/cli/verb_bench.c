@@ -47,11 +47,12 @@ static const struct { const char *name; bench_run *run; bool computes; } kinds[]
 /* ---- rows ---- */
 /* Is there a shape on the command line? How often to measure and how to compute is none. */
 static bool one_shape(const bench_options *o) {
-  bench_options none = {0}, shape = *o;
-  shape.reps = 0;
-  shape.shapes = shape.compute = NULL;
-  shape.report = false;
-  return memcmp(&none, &shape, sizeof none) != 0;
+  for (const cli_option *p = list; p->name; p++) {
+    const void *at = (const char *)o + p->offset;
+    if (p->offset == AT(reps) || p->offset == AT(shapes) || p->offset == AT(compute) || p->offset == AT(report)) continue;
+    if (p->type == CLI_FLAG ? *(const bool *)at : p->type == CLI_INT ? *(const int64_t *)at != 0 : *(const char *const *)at != NULL) return true;
+  }
+  return false;
 }
 
 static char *read_text(cli *c, const char *path) {
@@ -112,7 +113,7 @@ static int check(cli *c, const session *s, const bench_options *o) {
 static wok_bench_verdict look_around(void) {
   wok_bench_watch w;
   wok_bench_watch_begin(&w);
-  (void)nanosleep(&(struct timespec){.tv_nsec = 300 * 1000 * 1000}, NULL);
+  (void)nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
   return wok_bench_watch_end(&w);
 }
 

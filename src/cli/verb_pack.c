@@ -27,7 +27,7 @@ static bool documents(const char *text, wok_pack_opts *o) {
       {"file", WOK_DOC_FILE}, {"line", WOK_DOC_LINE}, {"blank", WOK_DOC_BLANK}};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (!text || !strcmp(text, kinds[i].name)) return o->documents = kinds[i].kind, true;
-  if (strncmp(text, "sep:", 4) || !text[4]) return false;
+  if (strncmp(text, "sep:", 4) != 0 || !text[4]) return false;
   o->documents = WOK_DOC_SEP;
   o->sep = text + 4;
   return true;

@@ -64,7 +64,7 @@ static void draw(const fill *f, int64_t block, uint32_t attempt, double u[2]) {
   const uint32_t key[2] = {(uint32_t)f->key, (uint32_t)(f->key >> 32)};
   uint32_t r[4];
   wok__philox(ctr, key, r);
-  for (int i = 0; i < 2; i++) {
+  for (int64_t i = 0; i < 2; i++) {
     uint64_t k = ((uint64_t)r[2 * i + 1] << 32 | r[2 * i]) >> 12;
     u[i] = ((double)k + 0.5) * 0x1p-52;
   }

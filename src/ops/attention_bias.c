@@ -98,7 +98,8 @@ wok__bias wok__bias_of(wok_val *const *operands, wok_val *pos_q) {
                               wok_reshape(wok_cast(pos_q, WOK_F64), WOK_SHAPE(rows, 1)));
   if (!empty(table)) {
     b.bucket = operands[2], b.table = table;
-    double reach = (double)(b.bucket->shape.dim[0] / 2);
+    const int64_t far = b.bucket->shape.dim[0] / 2; /* buckets of -far .. far */
+    double reach = (double)far;
     wok_val *low = wok_full(g, WOK_F64, WOK_SHAPE0, -reach), *high = wok_full(g, WOK_F64, WOK_SHAPE0, reach);
     b.at = wok_cast(wok_offset(wok_minimum(wok_maximum(distance, low), high), reach), WOK_I32);
   }

@@ -39,7 +39,7 @@ static bool good_pair(wok__node *n, const wok_val *a, const char *a_name, const 
 }
 
 /* Positions of a window of `size` taps along axis i (0 rows, 1 columns) of `extent`; 0 or less: there is none. */
-static int64_t positions(const attr_conv *a, int i, int64_t extent, int64_t size) {
+static int64_t positions(const attr_conv *a, int64_t i, int64_t extent, int64_t size) {
   int64_t room = extent + a->pad[2 * i] + a->pad[2 * i + 1] - a->dilation[i] * (size - 1) - 1;
   return room < 0 ? 0 : room / a->stride[i] + 1;
 }
@@ -141,7 +141,7 @@ wok_val *wok_conv2d_transpose(wok_val *x, wok_val *w, wok_val *b, const wok_conv
   wok_graph *g = x->g;
   attr_conv a = attr_from(o);
   if (wok_is_poison(x) || wok_is_poison(w) || (b && wok_is_poison(b))) return wok__poison_of(g);
-  for (int i = 0; i < 2 && in_range(&a) && x->shape.ndim == 4 && w->shape.ndim == 4; i++) {
+  for (int64_t i = 0; i < 2 && in_range(&a) && x->shape.ndim == 4 && w->shape.ndim == 4; i++) {
     int64_t more = o ? o->more[i] : 0, steps, reach;
     if (more < 0 || (more > 0 && more >= WOK__MAX(a.stride[i], a.dilation[i])))
       return wok__poison(g, WOK_INVALID, "conv2d_transpose: `more` is %lld, not below the stride or the dilation",

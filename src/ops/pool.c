@@ -9,7 +9,7 @@ static const attr_pool *attr_of(const wok__node *n) { return n->attr; }
 static bool pooled_size(wok__node *n, const wok_shape *x, int64_t *h, int64_t *w) {
   const attr_pool *a = attr_of(n);
   int64_t size[2];
-  for (int i = 0; i < 2; i++) {
+  for (int64_t i = 0; i < 2; i++) {
     const int64_t *pad = a->pad + 2 * i;
     if (a->window[i] < 1 || a->window[i] > INT32_MAX || a->stride[i] < 1)
       return wok__node_fail(n, "the window is %lld x %lld, the stride %lld x %lld: at least 1 each, windows below 2^31",
@@ -90,7 +90,7 @@ static attr_pool attr_from(const wok_pool2d_opts *o) {
 /* How many positions of x each window along axis i covers, as a value that broadcasts over [N,C,OH,OW]. */
 static wok_val *covered(const wok_val *x, const attr_pool *a, int i, int64_t places) {
   wok_shape s = WOK_SHAPE(1, 1, i == 0 ? places : 1, i == 1 ? places : 1);
-  int64_t size = x->shape.dim[2 + i], before = a->pad[2 * i];
+  int64_t size = x->shape.dim[2 + i], before = a->pad[i ? 2 : 0];
   wok_val *from = wok_offset(wok_scale(wok_iota(x->g, x->dtype, s, 2 + i), (double)a->stride[i]), (double)-before);
   wok_val *end = wok_minimum(wok_offset(from, (double)a->window[i]), wok_full(x->g, x->dtype, WOK_SHAPE0, (double)size));
   return wok_sub(end, wok_maximum(from, wok_full(x->g, x->dtype, WOK_SHAPE0, 0)));

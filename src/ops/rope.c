@@ -18,7 +18,7 @@ static bool infer(wok__node *n) {
   if (freq->shape.dim[0] < 1) return wok__node_fail(n, "freq is empty");
   if (2 * freq->shape.dim[0] > x->shape.dim[2])
     return wok__node_fail(n, "%lld frequencies turn %lld elements, a head has %lld", (long long)freq->shape.dim[0],
-                          (long long)(2 * freq->shape.dim[0]), (long long)x->shape.dim[2]);
+                          2 * (long long)freq->shape.dim[0], (long long)x->shape.dim[2]);
   wok__out(n, 0, x->dtype, x->shape);
   return true;
 }

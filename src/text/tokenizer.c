@@ -176,7 +176,7 @@ wok_status wok_decode(const wok_tokenizer *t, const int32_t *ids, int64_t n, cha
 }
 
 static int64_t put_replacement(char *out) {
-  memcpy(out, "\xef\xbf\xbd", 3);
+  memcpy(out, "\xef\xbf\xbd", 3); /* NOLINT(bugprone-not-null-terminated-result): bytes, their number is returned */
   return 3;
 }
 

@@ -69,7 +69,7 @@ wok_status wok_bench_train(wok_ctx *c, const wok_model_config *cfg, const wok_be
   bench b = {.seconds = wok__calloc(reps, (int64_t)sizeof(double))};
   wok_train_opts train = {.batch = tokens / seq, .seq = seq, .accumulate = 1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8,
                           .weight_decay = 0.1, .clip = 1, .seed = 1, .compute = o.compute};
-  wok_status s = b.seconds ? set_up(c, cfg, &b, &train, r) : wok__nomem(c, reps * 8);
+  wok_status s = b.seconds ? set_up(c, cfg, &b, &train, r) : wok__nomem(c, 8 * (int64_t)reps);
   if (!s && o.report) wok_plan_profile(b.engine.micro.plan, true);
   if (!s) s = measure(&b, reps);
   if (!s) {

@@ -56,7 +56,7 @@ static void list_params(critic *k) {
 }
 
 static wok_val *score(const critic *k, wok_val *x) {
-  for (int i = 0; i < LAYERS && k->net->layer[i].out; i++) {
+  for (int64_t i = 0; i < LAYERS && k->net->layer[i].out; i++) {
     wok_val *w = k->value[2 * i], *b = k->value[2 * i + 1];
     if (i) x = wok_leaky_relu(x, 0.2);
     int64_t size = k->net->layer[i].kernel, pad = size / 2 - 1;
@@ -100,7 +100,8 @@ static wok_status make_numbers(critic *k) {
   for (int64_t i = 0; i < n; i++) x[i] = (float)((double)wok__rng_u32(&r) * 0x1p-31 - 1) + (i < n / 2 ? 0.5F : 0);
   for (int i = 0; i < k->nparam; i++) { /* uniform in +-1/sqrt(fan in), biases zero */
     const wok_param *p = &k->param[i];
-    double bound = p->shape.ndim > 1 ? 1 / sqrt((double)(p->count / p->shape.dim[0])) : 0;
+    const int64_t fan = p->shape.ndim > 1 ? p->count / p->shape.dim[0] : 0;
+    double bound = fan ? 1 / sqrt((double)fan) : 0;
     for (int64_t j = 0; j < p->count; j++) w[p->offset + j] = (float)(bound * ((double)wok__rng_u32(&r) * 0x1p-31 - 1));
   }
   return WOK_OK;

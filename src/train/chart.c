@@ -66,8 +66,9 @@ static void linear_ticks(axis *a, int most) {
   for (int i = 4; i >= 0; i--)
     if (steps[i] * unit >= raw * (1 - 1e-9)) step = steps[i] * unit;
   a->nticks = 0;
-  for (double k = ceil(a->lo / step - 1e-9); k * step <= a->hi * (1 + 1e-12) + step * 1e-9 && a->nticks < MOST_TICKS; k++)
-    add_tick(a, k == 0 ? 0 : k * step);
+  const double first = ceil(a->lo / step - 1e-9), last = a->hi * (1 + 1e-12) + step * 1e-9;
+  for (int i = 0; i <= MOST_TICKS && (first + i) * step <= last && a->nticks < MOST_TICKS; i++)
+    add_tick(a, first + i == 0 ? 0 : (first + i) * step);
 }
 
 /* The densest of these that is not too dense; more than six decades get every so many. */

@@ -285,7 +285,7 @@ static wok_status fill_state(wok_ctx *c, wok__arena *a, const wok__st_file *f, c
   if (!written || strcmp(written, rule->name) != 0)
     return wok__fail(c, WOK_MISMATCH, "%s: the state of %s, not of %s", where, written ? written : "an unknown rule", rule->name);
   if (wok__st_count(f) != n * rule->nstate)
-    return wok__fail(c, WOK_MISMATCH, "%s: %lld tensors, not %lld", where, (long long)wok__st_count(f), (long long)(n * rule->nstate));
+    return wok__fail(c, WOK_MISMATCH, "%s: %lld tensors, not %lld", where, (long long)wok__st_count(f), (long long)n * rule->nstate);
   for (int s = 0; s < rule->nstate; s++)
     for (int64_t i = 0; i < n; i++) {
       const char *name = wok__arena_printf(a, "%s/%s", rule->state[s], list[i].name);

@@ -90,7 +90,7 @@ wok_status wok_eval(wok_model *m, wok_data *d, const wok_eval_opts *opts, wok_ev
   if (batch < 1 || batch > (INT64_C(1) << 27) / seq) return wok__fail(m->c, WOK_INVALID, "a batch of %lld", (long long)batch);
   if (seq > INT32_MAX / cfg->vocab_size)
     return wok__fail(m->c, WOK_LIMIT, "%lld logits of one sequence are more than 2^31: take a smaller seq than %lld",
-                     (long long)(seq * cfg->vocab_size), (long long)seq);
+                     (long long)seq * cfg->vocab_size, (long long)seq);
   WOK__TRY(wok__check_tokenizer(m->c, m, wok_data_tokenizer(d)));
   wok_data_info(d, o.split, &info);
   if (info.tokens == 0)

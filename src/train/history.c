@@ -92,7 +92,7 @@ static bool add_lines(wok_ctx *c, wok__history *l, const wok__map_file *f, int64
 
 static wok_status read_mapped(wok_ctx *c, wok__history *l, const wok__map_file *f, const char *path, bool ends) {
   bool ok;
-  if (!ends || f->size <= 2 * TAIL) {
+  if (!ends || f->size <= INT64_C(2) * TAIL) {
     ok = add_lines(c, l, f, 0, f->size);
   } else {
     int64_t from = f->size - TAIL;

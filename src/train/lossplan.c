@@ -22,8 +22,8 @@ static wok_val *right_rows(wok_graph *g, wok_val *logits, wok_val *pick, int64_t
 static wok_status add_gradients(wok_ctx *c, wok_graph *g, wok_model *m, wok_val *rows, wok_buffer *grads, parts *p) {
   const wok_param *list;
   int n = (int)wok_model_params(m, &list);
-  wok_val **x = wok__calloc(2 * n, (int64_t)sizeof(wok_val *)), **dx = x + n;
-  if (!x) return wok__nomem(c, 16 * n);
+  wok_val **x = wok__calloc(2 * (int64_t)n, (int64_t)sizeof(wok_val *)), **dx = x + n;
+  if (!x) return wok__nomem(c, 16 * (int64_t)n);
   for (int i = 0; i < n; i++) x[i] = wok_model_param_at(g, m, i);
   wok_grad(wok_sum(rows), x, n, dx);
   for (int i = 0; i < n; i++) p->result[p->nresults++] = wok_accumulate(grads, list[i].offset, dx[i]);

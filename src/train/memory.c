@@ -37,7 +37,7 @@ static int64_t state_of(const wok_model *m) {
   int64_t count = wok_model_param_count(m);
   return count * 4 + wok__optim_bytes(wok__rule_find("adamw"), count);
 }
-static int64_t batches_of(const wok_train_opts *o) { return 2 * WOK__BATCH_COLUMN_COUNT * wok__micro_tokens(o) * (int64_t)sizeof(int32_t); }
+static int64_t batches_of(const wok_train_opts *o) { return INT64_C(2) * WOK__BATCH_COLUMN_COUNT * wok__micro_tokens(o) * (int64_t)sizeof(int32_t); }
 
 int64_t wok__plan_room(const wok_ctx *c, const wok_model *m, const wok_train_opts *o) {
   const char *what;

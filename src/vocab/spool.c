@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,11 +24,8 @@ static int nameless(const char *dir) {
   int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT)) return fd;
 #endif
-  size_t n = strlen(dir);
-  char *path = malloc(n + sizeof "/.spool-XXXXXX");
-  if (!path) return -1;
-  memcpy(path, dir, n);
-  memcpy(path + n, "/.spool-XXXXXX", sizeof "/.spool-XXXXXX");
+  char *path;
+  if (asprintf(&path, "%s/.spool-XXXXXX", dir) < 0) return -1;
   int named = mkostemp(path, O_CLOEXEC), err = errno;
   if (named >= 0) (void)unlink(path);
   free(path);

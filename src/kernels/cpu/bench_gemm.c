@@ -137,7 +137,7 @@ static void registers_piece(void *arg, int64_t piece, int worker) {
   wok__tiles_registers_amx(REGISTER_LOOPS);
 }
 static bool run_registers(task *t) {
-  wok__pool_run(t->c, registers_piece, NULL, 4 * wok__ctx_threads(t->c));
+  wok__pool_run(t->c, registers_piece, NULL, INT64_C(4) * wok__ctx_threads(t->c));
   return true;
 }
 #endif

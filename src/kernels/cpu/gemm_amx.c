@@ -43,11 +43,11 @@ static void tiles_leave(void) {
 /* 16x16 words of 32 bits across the diagonal. */
 INLINE void transpose(__m512i r[16]) {
   __m512i t[16];
-  UNROLL for (int i = 0; i < 8; i++) {
+  UNROLL for (int64_t i = 0; i < 8; i++) {
     t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
     t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
   }
-  UNROLL for (int i = 0; i < 4; i++) {
+  UNROLL for (int64_t i = 0; i < 4; i++) {
     r[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
     r[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
     r[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
@@ -99,7 +99,7 @@ INLINE void load(const char *p, __mmask32 m, const bool f32, const int parts, __
    bytes further. */
 INLINE void block_along(char *d, int64_t part, const char *s, int64_t pitch, int64_t rows, __mmask32 m, const bool f32,
                         const int parts, const bool right) {
-  for (int h = 0; h < 2; h++) {
+  for (int64_t h = 0; h < 2; h++) {
     __m512i r[3][16];
     UNROLL for (int i = 0; i < 16; i++) {
       __m512i v[3] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
@@ -108,7 +108,7 @@ INLINE void block_along(char *d, int64_t part, const char *s, int64_t pitch, int
     }
     UNROLL for (int q = 0; q < parts; q++) {
       if (right) transpose(r[q]);
-      UNROLL for (int i = 0; i < 16; i++) _mm512_store_si512(d + q * part + h * TILE + 64 * i, r[q][i]);
+      UNROLL for (int64_t i = 0; i < 16; i++) _mm512_store_si512(d + q * part + h * TILE + 64 * i, r[q][i]);
     }
   }
 }
@@ -116,7 +116,7 @@ INLINE void block_along(char *d, int64_t part, const char *s, int64_t pitch, int
 INLINE void block_down(char *d, int64_t part, const char *s, int64_t pitch, int64_t rows, __mmask32 m, const bool f32,
                        const int parts, const bool right) {
   __m512i lo[3][16], hi[3][16];
-  UNROLL for (int i = 0; i < 16; i++) {
+  UNROLL for (int64_t i = 0; i < 16; i++) {
     __m512i v[3] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()}, w[3] = {v[0], v[0], v[0]};
     if (2 * i < rows) load(s + 2 * i * pitch, m, f32, parts, v);
     if (2 * i + 1 < rows) load(s + (2 * i + 1) * pitch, m, f32, parts, w);
@@ -127,7 +127,7 @@ INLINE void block_down(char *d, int64_t part, const char *s, int64_t pitch, int6
       transpose(lo[q]);
       transpose(hi[q]);
     }
-    UNROLL for (int i = 0; i < 16; i++) {
+    UNROLL for (int64_t i = 0; i < 16; i++) {
       _mm512_store_si512(d + q * part + 64 * i, lo[q][i]);
       _mm512_store_si512(d + q * part + TILE + 64 * i, hi[q][i]);
     }
@@ -207,7 +207,8 @@ typedef struct leaving {
   const float *c, *bias, *shift;
   char *y;
   int64_t pitch;
-  int r, rows;
+  int64_t r;
+  int rows;
   __mmask32 m;
 } leaving;
 
@@ -284,9 +285,9 @@ INLINE void fetch(coming *f) {
   } while (0)
 #define ROWS2 (leave_row(&e, how), leave_row(&e, how))
 #define STORE(i)                                                                                             \
-  if (last) _tile_stored(i, last + (i) * 256, 64)
+  if (last) _tile_stored(i, last + (i) * INT64_C(256), 64)
 #define START(i)                                                                                             \
-  if (more) _tile_loadd(i, c + (i) * 256, 64);                                                               \
+  if (more) _tile_loadd(i, c + (i) * INT64_C(256), 64);                                                      \
   else _tile_zero(i)
 
 static int per_step(int64_t lines, int64_t steps) { return (int)((lines + steps - 1) / steps); }
@@ -431,7 +432,7 @@ void wok__tiles_few_amx(const wok__tile_work *t, int64_t p0, int64_t p1, void *w
   step_table tables[2][2];
   for (int d = 0; d < 2; d++)
     for (int l = 0; l < 2 && shorter + l <= w->kc; l++) table_fill(&tables[d][l], w, shorter + l, d);
-  wok__tile_slab own = {(char *)ws + 4 * 1024, 0, 1, 0, w->chunks};
+  wok__tile_slab own = {(char *)ws + sizeof(float[BLOCK]), 0, 1, 0, w->chunks};
   float *out = ws;
   BARRIER();
   tiles_enter();
@@ -472,7 +473,7 @@ void wok__tiles_few_amx(const wok__tile_work *t, int64_t p0, int64_t p1, void *w
           }
         }
       }
-      for (int h = 0; h < 2; h++) { /* rows of C 32 q + 16 h .. */
+      for (int64_t h = 0; h < 2; h++) { /* rows of C 32 q + 16 h .. */
         if (h == 0) {
           _tile_stored(0, out, 64);
           _tile_stored(2, out + 256, 64);
@@ -482,13 +483,13 @@ void wok__tiles_few_amx(const wok__tile_work *t, int64_t p0, int64_t p1, void *w
         }
         BARRIER();
         __m512i u[16], v[16];
-        UNROLL for (int i = 0; i < 16; i++) {
+        UNROLL for (int64_t i = 0; i < 16; i++) {
           u[i] = _mm512_load_si512(out + 16 * i);
           v[i] = _mm512_load_si512(out + 256 + 16 * i);
         }
         transpose(u);
         transpose(v);
-        UNROLL for (int i = 0; i < 16; i++) {
+        UNROLL for (int64_t i = 0; i < 16; i++) {
           _mm512_store_si512(out + 16 * i, u[i]);
           _mm512_store_si512(out + 256 + 16 * i, v[i]);
         }

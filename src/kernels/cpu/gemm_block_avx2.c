@@ -9,11 +9,11 @@
 static inline void square_f32(float *dst, int64_t to, const float *src, int64_t ld) {
   __m256 r[8], s[8];
   UNROLL for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(src + i * ld);
-  UNROLL for (int i = 0; i < 4; i++) {
+  UNROLL for (int64_t i = 0; i < 4; i++) {
     s[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
     s[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
   }
-  UNROLL for (int i = 0; i < 2; i++) {
+  UNROLL for (int64_t i = 0; i < 2; i++) {
     r[4 * i] = _mm256_shuffle_ps(s[4 * i], s[4 * i + 2], 0x44);
     r[4 * i + 1] = _mm256_shuffle_ps(s[4 * i], s[4 * i + 2], 0xee);
     r[4 * i + 2] = _mm256_shuffle_ps(s[4 * i + 1], s[4 * i + 3], 0x44);
@@ -29,7 +29,7 @@ static inline void square_f32(float *dst, int64_t to, const float *src, int64_t 
 static inline void square_f64(double *dst, int64_t to, const double *src, int64_t ld) {
   __m256d r[4], s[4];
   UNROLL for (int i = 0; i < 4; i++) r[i] = _mm256_loadu_pd(src + i * ld);
-  UNROLL for (int i = 0; i < 2; i++) {
+  UNROLL for (int64_t i = 0; i < 2; i++) {
     s[2 * i] = _mm256_unpacklo_pd(r[2 * i], r[2 * i + 1]);
     s[2 * i + 1] = _mm256_unpackhi_pd(r[2 * i], r[2 * i + 1]);
   }
@@ -53,7 +53,7 @@ static inline double sum_f64(__m256d v) {
 
 #define T float
 #define V __m256
-#define VL 8
+#define VL ((int64_t)8)
 #define MR 6
 #define KC 256
 #define ROWS(X) X(6) X(4) X(2) X(1)
@@ -72,7 +72,7 @@ static inline double sum_f64(__m256d v) {
 
 #define T double
 #define V __m256d
-#define VL 4
+#define VL ((int64_t)4)
 #define MR 6
 #define KC 256
 #define ROWS(X) X(6) X(4) X(2) X(1)

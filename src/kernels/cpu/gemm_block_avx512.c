@@ -9,11 +9,11 @@
 static inline void square_f32(float *dst, int64_t to, const float *src, int64_t ld) {
   __m512 r[16], s[16];
   UNROLL for (int i = 0; i < 16; i++) r[i] = _mm512_loadu_ps(src + i * ld);
-  UNROLL for (int i = 0; i < 8; i++) {
+  UNROLL for (int64_t i = 0; i < 8; i++) {
     s[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
     s[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
   }
-  UNROLL for (int i = 0; i < 4; i++) {
+  UNROLL for (int64_t i = 0; i < 4; i++) {
     __m512d a = _mm512_castps_pd(s[4 * i]), b = _mm512_castps_pd(s[4 * i + 1]);
     __m512d c = _mm512_castps_pd(s[4 * i + 2]), d = _mm512_castps_pd(s[4 * i + 3]);
     r[4 * i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
@@ -39,7 +39,7 @@ static inline void square_f32(float *dst, int64_t to, const float *src, int64_t 
 static inline void square_f64(double *dst, int64_t to, const double *src, int64_t ld) {
   __m512d r[8], s[8];
   UNROLL for (int i = 0; i < 8; i++) r[i] = _mm512_loadu_pd(src + i * ld);
-  UNROLL for (int i = 0; i < 4; i++) {
+  UNROLL for (int64_t i = 0; i < 4; i++) {
     s[2 * i] = _mm512_unpacklo_pd(r[2 * i], r[2 * i + 1]);
     s[2 * i + 1] = _mm512_unpackhi_pd(r[2 * i], r[2 * i + 1]);
   }
@@ -73,7 +73,7 @@ static inline double sum_f64(__m512d v) {
 
 #define T float
 #define V __m512
-#define VL 16
+#define VL ((int64_t)16)
 #define MR 14
 #define KC 384
 #define ROWS(X) X(14) X(8) X(4) X(2) X(1)
@@ -92,7 +92,7 @@ static inline double sum_f64(__m512d v) {
 
 #define T double
 #define V __m512d
-#define VL 8
+#define VL ((int64_t)8)
 #define MR 14
 #define KC 384
 #define ROWS(X) X(14) X(8) X(4) X(2) X(1)

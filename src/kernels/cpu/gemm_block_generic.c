@@ -15,7 +15,7 @@ typedef double vd_near __attribute__((vector_size(16), aligned(8), may_alias));
 
 #define T float
 #define V vf
-#define VL 4
+#define VL ((int64_t)4)
 #define MR 6
 #define KC 256
 #define ROWS(X) X(6) X(4) X(2) X(1)
@@ -36,7 +36,7 @@ typedef double vd_near __attribute__((vector_size(16), aligned(8), may_alias));
 #define v_fma(a, b, c) ((a) * (b) + (c))
 #define T double
 #define V vd
-#define VL 2
+#define VL ((int64_t)2)
 #define MR 6
 #define KC 256
 #define ROWS(X) X(6) X(4) X(2) X(1)

@@ -102,7 +102,7 @@ static bool problem_of(const wok__kdesc *d, problem *p) {
     p->dims[W][0] = p->groups;
     p->dims[W][1] /= p->groups;
   }
-  for (int i = 0; i < 2; i++) {
+  for (int64_t i = 0; i < 2; i++) {
     p->stride[i] = a->stride[i];
     p->dilation[i] = a->dilation[i] - 1;
     p->before[i] = a->pad[2 * i];

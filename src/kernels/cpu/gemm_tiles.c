@@ -31,7 +31,7 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* ---- the kinds of products ---- */
 
-static const struct { int8_t a, b; } pairs_by_size[] = {{2, 0}, {1, 1}, {0, 2}, {1, 0}, {0, 1}, {0, 0}}; /* h 0, m 1, l 2 */
+static const struct { int a, b; } pairs_by_size[] = {{2, 0}, {1, 1}, {0, 2}, {1, 0}, {0, 1}, {0, 0}}; /* h 0, m 1, l 2 */
 
 /* Exact factors have one part; F32 ones as many as the kind of product says. */
 static wok__tile_walk walk_of(const wok__gemm *g, bool swapped) {
@@ -59,7 +59,7 @@ static int64_t slab_bytes(const wok__tile_walk *w, int64_t np, int64_t chunks, i
 
 static void choose_slabs(wok__gemm_plan *p, const wok__tile_walk *w) {
   int64_t mp = ceil_div(p->g.M, WOK__TILE_EDGE), np = ceil_div(p->g.N, WOK__TILE_EDGE);
-  int64_t chunk = (int64_t)w->kc * WOK__TILE_STEP, least = 4 * TILE_N; /* panels that a slab has at least */
+  int64_t chunk = (int64_t)w->kc * WOK__TILE_STEP, least = INT64_C(4) * TILE_N; /* panels that a slab has at least */
   int64_t most_c = SLAB_BYTES / (chunk * WOK__MIN(np, least) * w->parts_b);
   if (!p->tiles.direct) most_c = WOK__MIN(most_c, SLAB_BYTES / (chunk * WOK__MIN(mp, least) * w->parts_a));
   int64_t c_slabs = ceil_div(w->chunks, WOK__MAX(most_c, 1));
@@ -123,7 +123,7 @@ static void plan_few(wok__gemm_plan *p) {
   const wok__gemm *g = &p->g;
   wok__tile_walk w = walk_of(g, true);
   int64_t shared = slab_bytes(&w, ceil_div(WOK__MIN(g->M, (int64_t)FEW_ROWS), WOK__TILE_EDGE), w.chunks, w.parts_b);
-  int64_t own = 4 * 1024 + slab_bytes(&w, 1, w.chunks, w.parts_a);
+  int64_t own = SUM_BYTES + slab_bytes(&w, 1, w.chunks, w.parts_a);
   p->shared_bytes = WOK__MAX(p->shared_bytes, shared);
   p->worker_bytes = WOK__MAX(p->worker_bytes, own);
 }
@@ -180,7 +180,7 @@ static void each(const job *j, void (*fn)(void *, int64_t, int), void *arg, int6
 static void packing_of(packing *k, const wok__tile_walk *w, const wok__tile_side *s, const wok__tile_slab *to, int64_t p0, int64_t p1) {
   *k = (packing){s, to, p0, p1, 1, 1, 0, 0};
   if (p0 >= p1) return;
-  int64_t chunk = WOK__TILE_EDGE * WOK__TILE_EDGE * w->kc; /* elements of a panel's chunk */
+  int64_t chunk = INT64_C(1) * WOK__TILE_EDGE * WOK__TILE_EDGE * w->kc; /* elements of a panel's chunk */
   if (s->down) {
     k->panels = PACK_DOWN;
   } else {

@@ -4,7 +4,7 @@
  * file per ISA with that ISA's flags. Everything in those files is static or carries the ISA in its name (VEC_NAME), and
  * they use no inline function of a common header: the linker might keep the copy made for a better machine (spec 07 11).
  *
- *   vf, vu, vm   VL floats, VL 32-bit words, a mask of VL lanes
+ *   vf, vu, vm   VL floats, VL 32-bit words, a mask of VL lanes; VL is of 64 bits, as all places counted in it are
  *   vf_load_n, vf_store_n   the first n lanes, 0 <= n <= VL; the other lanes read zero, are not written
  *   vf_load_bf[_n]          bf16 numbers, widened
  *   vf_round_bf(a)          rounded to bf16, to nearest even, as wok__f32_to_bf16 does: denormals and NaN included

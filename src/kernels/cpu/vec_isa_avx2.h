@@ -13,7 +13,7 @@
 typedef __m256 vf;
 typedef __m256i vu;
 typedef __m256 vm; /* all bits of a lane, or none */
-enum { VL = 8 };
+#define VL ((int64_t)8)
 #define MM_ROWS 6
 #define MM_VECS 2
 
@@ -132,9 +132,9 @@ VFN void vf_transpose(vf r[8]) {
 }
 VFN vf vf_sums(const vf r[8]) {
   vf t[4], u[2];
-  for (int i = 0; i < 4; i++)
+  for (int64_t i = 0; i < 4; i++)
     t[i] = _mm256_add_ps(_mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]), _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]));
-  for (int i = 0; i < 2; i++)
+  for (int64_t i = 0; i < 2; i++)
     u[i] = _mm256_add_ps(_mm256_shuffle_ps(t[2 * i], t[2 * i + 1], 0x44),
                          _mm256_shuffle_ps(t[2 * i], t[2 * i + 1], 0xee));
   return _mm256_add_ps(_mm256_permute2f128_ps(u[0], u[1], 0x20), _mm256_permute2f128_ps(u[0], u[1], 0x31));

@@ -13,7 +13,7 @@
 typedef __m512 vf;
 typedef __m512i vu;
 typedef __mmask16 vm;
-enum { VL = 16 };
+#define VL ((int64_t)16)
 #define MM_ROWS 6
 #define MM_VECS 4
 
@@ -137,13 +137,13 @@ VFN void vf_transpose(vf r[16]) {
 /* lane i: the sum of r[i] */
 VFN vf vf_sums(const vf r[16]) {
   vf t[8], u[4], v[2];
-  for (int i = 0; i < 8; i++)
+  for (int64_t i = 0; i < 8; i++)
     t[i] = _mm512_add_ps(_mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]), _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]));
-  for (int i = 0; i < 4; i++) {
+  for (int64_t i = 0; i < 4; i++) {
     __m512d a = _mm512_castps_pd(t[2 * i]), b = _mm512_castps_pd(t[2 * i + 1]);
     u[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
   }
-  for (int i = 0; i < 2; i++)
+  for (int64_t i = 0; i < 2; i++)
     v[i] = _mm512_add_ps(_mm512_shuffle_f32x4(u[2 * i], u[2 * i + 1], 0x88),
                          _mm512_shuffle_f32x4(u[2 * i], u[2 * i + 1], 0xdd));
   return _mm512_add_ps(_mm512_shuffle_f32x4(v[0], v[1], 0x88), _mm512_shuffle_f32x4(v[0], v[1], 0xdd));

@@ -16,7 +16,7 @@
 typedef float vf __attribute__((vector_size(16)));
 typedef uint32_t vu __attribute__((vector_size(16)));
 typedef int32_t vm __attribute__((vector_size(16))); /* all bits of a lane, or none */
-enum { VL = 4 };
+#define VL ((int64_t)4)
 #if defined(__aarch64__) || defined(__FP_FAST_FMAF) /* 32 registers */
 #define MM_ROWS 6
 #define MM_VECS 4
@@ -168,6 +168,6 @@ VFN vu vu_mul(vu a, vu b, vu *hi) {
 }
 VFN vu vu_iota4(void) { return (vu){0, 1, 2, 3}; }
 VFN void vu_store4(uint32_t *p, vu a, vu b, vu c, vu d) {
-  for (int i = 0; i < VL; i++) vu_store(p + 4 * i, (vu){a[i], b[i], c[i], d[i]});
+  for (int64_t i = 0; i < VL; i++) vu_store(p + 4 * i, (vu){a[i], b[i], c[i], d[i]});
 }
 #endif

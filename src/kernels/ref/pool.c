@@ -3,7 +3,7 @@
 
 /* The positions of x that window `at` along axis i covers: at least one, as padding is below the window. */
 typedef struct range { int64_t from, to; } range;
-static range covered(const wok__attr_pool2d *a, int i, int64_t at, int64_t size) {
+static range covered(const wok__attr_pool2d *a, int64_t i, int64_t at, int64_t size) {
   int64_t from = at * a->stride[i] - a->pad[2 * i];
   return (range){WOK__MAX(from, 0), WOK__MIN(from + a->window[i], size)};
 }
