@@ -190,6 +190,24 @@ static void charts(void **state) {
   }
 }
 
+/* Two values next to each other: places between them are no numbers, and counting them must end all the same. */
+static void neighbours(void **state) {
+  (void)state;
+  static const double x[] = {1, 2};
+  for (int i = 0; i < 50; i++) {
+    double y[] = {1 + 0.37 * i, 0};
+    y[1] = nextafter(y[0], INFINITY);
+    wok__str s;
+    wok__str_init(&s, 1 << 20);
+    wok__chart c = {.title = "t", .style = "x", .width = 400, .height = 300, .most_y_ticks = 5};
+    c.series[c.nseries++] = (wok__series){"y", "line", x, y, 2, true};
+    wok__chart_svg(&s, &c);
+    assert_false(s.failed);
+    assert_true(well_formed(s.p) > 0);
+    wok__str_free(&s);
+  }
+}
+
 static void lists_of_runs(void **state) {
   scratch *s = *state;
   char root[256];
@@ -229,7 +247,7 @@ static void lists_of_runs(void **state) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 int main(void) {
   const struct CMUnitTest tests[] = {
-      CASE(a_whole_run), CASE(short_runs), CASE(long_runs), CASE(elsewhere), cmocka_unit_test(charts), CASE(lists_of_runs),
+      CASE(a_whole_run), CASE(short_runs), CASE(long_runs), CASE(elsewhere), cmocka_unit_test(charts), cmocka_unit_test(neighbours), CASE(lists_of_runs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
