@@ -11,4 +11,5 @@
 #include <wok/tensor.h>
 #include <wok/text.h>
 #include <wok/train.h>
+#include <wok/words.h>
 #endif
