@@ -66,7 +66,7 @@ static wok_status key(scan *s, uint32_t *cp) {
 static wok_status dict(scan *s, wok_status (*value)(scan *s, uint32_t cp, void *ud), void *ud) {
   if (!take(s, '{')) return wrong(s, "'{' was expected");
   while (!take(s, '}')) {
-    uint32_t cp;
+    uint32_t cp = 0;
     WOK__TRY(key(s, &cp));
     if (!take(s, ':')) return wrong(s, "':' was expected");
     WOK__TRY(value(s, cp, ud));
