@@ -158,11 +158,11 @@ typedef struct wok_templates_opts {
 } wok_templates_opts;
 
 typedef struct wok_template {
-  const char *text; /* elements with a blank between them; [X] is a placeholder, a word that begins with [X] or a backslash gets
-                       a backslash in front */
+  const char *text; /* elements with a blank between them; [X] is a placeholder, a word that begins with [X], # or a backslash
+                       gets a backslash in front */
   int64_t elements, count;
-  double gain;      /* nats that its words save by being one unit, over the whole corpus: N F of (2.16); 0 for one word */
-  const char *example; /* the first sentence that had it, at most 200 bytes of it; NULL: not known */
+  double gain;      /* nats that its words save by being one unit, over the whole corpus: N F of (2.16); 0 for one word, NaN where not
+                       known (lists that were read) */
 } wok_template;
 
 typedef struct wok_templates_info {
@@ -171,8 +171,8 @@ typedef struct wok_templates_info {
 } wok_templates_info;
 
 typedef struct wok_templates wok_templates;
-/* Sentences are what stands between line ends and the marks 。！？；，、!?;, in the files, cut by the segmenter. Reads them twice.
-   Templates come by count, descending, then by their text. */
+/* Lines are cut by the segmenter; tokens without a letter or digit end a sentence, white space does not. Sentences of more than
+   256 words are cut there. Reads the files once. Templates come by count, descending, then by their text. */
 WOK_API wok_status wok_templates_find(wok_ctx *c, wok_templates **t, const wok_segmenter *s, const char *const *files, int nfiles,
                                       const wok_templates_opts *o);
 /* A list as wok_templates_save writes it: template, tab, count; further columns and lines that begin with # are not read. */

@@ -32,16 +32,21 @@ static void fill_set(uint64_t *set, wok_charset charset) {
   set_range(set, 'A', 'Z', true);
 }
 
+uint64_t *wok__charset_new(wok_charset charset) {
+  uint64_t *set = wok__calloc(WOK__CODE_POINTS / 64, 8);
+  if (set) fill_set(set, charset);
+  return set;
+}
+
 wok_status wok__symbols_open(wok_ctx *c, wok__symbols *s, const char *const *files, int n, const wok_words_opts *o) {
   *s = (wok__symbols){.c = c, .join_lines = o->join_lines,
                       .documents = {.kind = o->documents, .sep = o->sep, .strip_ansi = o->strip_ansi}};
-  s->set = wok__calloc(WOK__CODE_POINTS / 64, 8);
+  s->set = wok__charset_new(o->charset);
   s->source = wok__calloc(n, (int64_t)sizeof *s->source);
   if (!s->set || !s->source) {
     wok__symbols_close(s);
     return wok__nomem(c, WOK__CODE_POINTS / 8);
   }
-  fill_set(s->set, o->charset);
   for (int i = 0; i < n; i++) {
     wok_status st = wok__source_prepare(c, &s->source[i], files[i], o->tmp ? o->tmp : ".");
     if (st) {

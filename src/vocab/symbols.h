@@ -19,6 +19,9 @@ typedef struct wok__symbols {
   int64_t bytes; /* of all sources, as far as known */
 } wok__symbols;
 
+/* One bit for each code point; wok__free it. NULL: no memory. */
+uint64_t *wok__charset_new(wok_charset charset);
+
 wok_status wok__symbols_open(wok_ctx *c, wok__symbols *s, const char *const *files, int n, const wok_words_opts *o);
 void wok__symbols_close(wok__symbols *s);
 
