@@ -2,6 +2,7 @@
 #ifndef WOK_H
 #define WOK_H
 #include <wok/bench.h>
+#include <wok/corpus.h>
 #include <wok/ctx.h>
 #include <wok/data.h>
 #include <wok/graph.h>
@@ -11,4 +12,5 @@
 #include <wok/tensor.h>
 #include <wok/text.h>
 #include <wok/train.h>
+#include <wok/words.h>
 #endif

@@ -89,6 +89,10 @@ const char *cli_seconds(double s);     /* "2:05" */
 
 /* Sets the option of that name in `into`, as --NAME VALUE (a flag: value NULL) would; what is wrong is said. */
 int cli_set(cli *c, const cli_option *list, void *into, const char *name, const char *value);
+/* Which of the words in "a|b|c" it is, from 0; 0 also for NULL. */
+int cli_choice(const char *word, const char *choices);
+/* file, line, blank or sep:STRING; false: none of them. */
+bool cli_documents(const char *word, wok_documents *kind, const char **sep);
 void cli_help(const cli_verb *v, FILE *out);
 void cli_overview(FILE *out);
 int cli_manual(void);                  /* the manual page, as roff */

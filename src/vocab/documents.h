@@ -4,7 +4,7 @@
 #define WOK_VOCAB_DOCUMENTS_H
 #include <wok/data.h>
 #include "base/base.h"
-#include "vocab/spool.h"
+#include "corpus/spool.h"
 
 /* One input. It is read several times: what cannot be read twice (standard input, pipes) is spooled first. */
 typedef struct wok__source {

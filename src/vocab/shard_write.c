@@ -1,7 +1,7 @@
 /* Writing a shard: tokens as they come, then the document ends from a spool, the checksums, and the header last. */
 #include <string.h>
 #include "vocab/shard.h"
-#include "vocab/spool.h"
+#include "corpus/spool.h"
 
 enum { IDS_AT_ONCE = 4096, COPY_AT_ONCE = 64 << 10 };
 

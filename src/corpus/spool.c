@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "vocab/spool.h"
+#include "corpus/spool.h"
 
 enum { BUFFER = 64 << 10 };
 

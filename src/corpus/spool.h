@@ -1,6 +1,6 @@
-/* vocab/spool.h - bytes that are written once and then read from the beginning, any number of times: a file without a name. */
-#ifndef WOK_VOCAB_SPOOL_H
-#define WOK_VOCAB_SPOOL_H
+/* corpus/spool.h - bytes that are written once and then read from the beginning, any number of times: a file without a name. */
+#ifndef WOK_CORPUS_SPOOL_H
+#define WOK_CORPUS_SPOOL_H
 #include "base/base.h"
 
 typedef struct wok__spool wok__spool;
