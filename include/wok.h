@@ -2,6 +2,7 @@
 #ifndef WOK_H
 #define WOK_H
 #include <wok/bench.h>
+#include <wok/corpus.h>
 #include <wok/ctx.h>
 #include <wok/data.h>
 #include <wok/graph.h>

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the first inputs of fuzz_safetensors, fuzz_shard and fuzz_tokenizer under tests/fuzz/corpus. Run by hand when a format
+"""Makes the first inputs of fuzz_safetensors, fuzz_shard, fuzz_tokenizer and fuzz_reader under tests/fuzz/corpus. Run by hand when a format
 changes. It writes the formats from their descriptions, without the library: a second opinion."""
 import json
 import os
@@ -130,8 +130,28 @@ def make_tokenizers():
     put("tokenizer", "not_text", b"a\xff\xc0\x80\xed\xa0\x80\xf4\x90\x80\x80\xe9\x94")
 
 
+def make_records():
+    import bz2
+    import gzip
+    import lzma
+
+    text = "one\r\ntwo\n\nabaab\nlast".encode()
+    for name, head in [("lines", b"\0\0\0\0"), ("string", b"\2\0\0\0"), ("four", b"\0\4\0\0"), ("unify", b"\x09\0\0\0"),
+                       ("header", b"\0\x74\0\0"), ("fixed", b"\x80\0\4\0"), ("prefix", b"\xc0\0\0\0")]:
+        put("reader", name, head + text)
+    put("reader", "bom", b"\0\0\0\0\xef\xbb\xbfa\nb")
+    put("reader", "utf16", b"\0\0\0\0\xff\xfea\0")
+    put("reader", "long", b"\0\0\0\0" + b"x" * 60000 + b"\r\n" + b"y" * 9000)
+    put("reader", "gzip", b"\0\0\0\0" + gzip.compress(text, mtime=0) * 2)
+    put("reader", "bzip2", b"\0\0\0\0" + bz2.compress(text) * 2)
+    put("reader", "xz", b"\0\0\0\0" + lzma.compress(text))
+    # one raw block, then an empty frame: zstd is not in Python's library
+    put("reader", "zstd", b"\0\0\0\0" + bytes.fromhex("28b52ffd2004210000") + b"ab\nc" + bytes.fromhex("28b52ffd2000010000"))
+
+
 if __name__ == "__main__":
     assert xxh64(b"") == 0xEF46DB3751D8E999 and xxh64(bytes(range(100))) == xxh64(bytearray(range(100)))
     make_safetensors()
     make_shards()
     make_tokenizers()
+    make_records()
