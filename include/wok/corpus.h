@@ -95,6 +95,47 @@ typedef struct wok_same_records { bool same; int64_t records[2], bytes[2]; } wok
 WOK_API wok_status wok_corpus_compare(wok_ctx *c, const char *const *a, int na, const char *const *b, int nb,
                                       const wok_record_opts *records, wok_same_records *result);
 
+typedef enum wok_normal {
+  WOK_NORMAL_NONE,  /* records are the same when their bytes are */
+  WOK_NORMAL_SPACE, /* white space at both ends is left out, within it is one space */
+  WOK_NORMAL_FOLD   /* and letter case, width and the like make no difference: Unicode's NFKC and case folding */
+} wok_normal;
+
+typedef struct wok_dedup_opts {
+  wok_record_opts records;
+  int64_t memory;          /* bytes; 0: the context's mem_limit, or half of what is free */
+  const char *tmp;         /* directory for temporary data; NULL: /var/tmp */
+  wok_normal normal;
+  int64_t field;           /* compare only this field of a line, from 1; a line without it is compared whole; 0: whole lines */
+  char field_separator;    /* 0: a tab */
+  const char *const *test; /* files of the test split; the other files are the training split */
+  int ntest;
+  bool from_train;         /* a record in both splits is taken from the training split; otherwise from the test split */
+  const char *out;         /* the training records that stay, in their order; NULL: only count */
+  const char *test_out;    /* the test records that stay; NULL: only count */
+  const char *leaks;       /* a table of the records taken for being in the other split: file, record, other file, other record */
+  wok_packing packing;     /* of out and test_out */
+  int level;
+} wok_dedup_opts;
+
+typedef struct wok_dedup_split {
+  int64_t files, records;
+  int64_t distinct; /* different ones */
+  int64_t leaked;   /* records, repeated ones too, that are also in the other split */
+  int64_t kept;     /* what is, or would be, written: the first of each, but for those taken as leaked */
+} wok_dedup_split;
+typedef struct wok_dedup_info {
+  wok_dedup_split train, test;
+  int64_t listed; /* lines of the table of leaks */
+  int64_t memory, tmp_bytes;
+  double seconds;
+} wok_dedup_info;
+
+/* Exact de-duplication of files (at least one; regular files, since they are read twice where something is written) by 128-bit
+   hashes under a key drawn for the call: the first of equal records stays. A record longer than a megabyte is compared as its bytes
+   are. Errors: as wok_shuffle; LIMIT: more records than the memory allows, with the memory they take. */
+WOK_API wok_status wok_dedup(wok_ctx *c, const char *const *files, int nfiles, const wok_dedup_opts *o, wok_dedup_info *info);
+
 #ifdef __cplusplus
 }
 #endif
