@@ -177,7 +177,7 @@ refused 2 'read twice' -- "$WOK" dedup - -o x </dev/null
 absent x
 
 # the sentiment set: 680 of its 2,111 test rows are in its training part (white space at the ends aside)
-data=${WOK_SHARED:-/work/shared}/data/zh.tar.xz
+data=${WOK_DATA:-$WOK_SOURCE/../shared/data}/zh.tar.xz
 if [ -e "$data" ] && tar -xJf "$data" 2>/dev/null; then
   train=$(find . -name sentiment.train.data) test=$(find . -name sentiment.test.data)
   ran 0 "$WOK" dedup "$train" --test "$test" --field 1 --normal space --json
