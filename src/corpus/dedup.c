@@ -340,8 +340,8 @@ static void plan(dedup *d) {
   d->region = d->memory / 2;
   d->block = WOK__MIN(WOK__MAX(INT64_C(1) << log2_below(d->memory / 4096), (int64_t)LEAST_BLOCK), (int64_t)MOST_BLOCK);
   d->bits = WOK__MIN(log2_below(d->region / 4 / d->block), (int)MOST_BITS);
-  /* small corpora do not need many streams: a record takes some 18 bytes of hashes, and text is longer */
-  if (d->all.all_regular) d->bits = WOK__MIN(d->bits, log2_below(d->all.bytes / (1 << 20) + 1) + 1);
+  /* small corpora do not need many streams: at worst a record for every byte makes a table of a few MB */
+  if (d->all.all_regular) d->bits = WOK__MIN(d->bits, log2_below(d->all.bytes / (64 << 10) + 1) + 1);
 }
 
 static wok_status run(dedup *d, const char *const *files, int n) {

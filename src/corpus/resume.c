@@ -26,6 +26,11 @@ wok_status wok__resume_prepare(wok__shuffle *s) {
   wok__arena *a = wok__arena_new(1024);
   if (!a) return wok__nomem(s->c, 0);
   const char *folder = s->o->tmp ? s->o->tmp : wok__folder_of(a, s->path);
+  if (folder && !wok__is_dir(folder)) {
+    wok_status e = wok__fail(s->c, WOK_NOTFOUND, "%s: there is no such directory", folder);
+    wok__arena_free(a);
+    return e;
+  }
   char *dir = folder ? wok__arena_printf(a, "%s/%s.wok-shuffle", folder, base) : NULL;
   wok_status st = dir ? wok__mkdirs(s->c, dir) : wok__nomem(s->c, 0);
   if (st == WOK_OK) {

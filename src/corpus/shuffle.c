@@ -5,7 +5,7 @@
 
 enum {
   LEAST_MEMORY = 1 << 20,
-  LEAST_BLOCK = 16 << 10,
+  LEAST_BLOCK = 4096,
   MOST_BLOCK = 1 << 20,
   MOST_BITS = 12,
   USUAL_BUCKET = 1 << 20, /* bytes: sorted and gathered within a cache */
