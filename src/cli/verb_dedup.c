@@ -15,7 +15,7 @@ static const cli_option list[] = {
     {"test-output", 0, CLI_STRING, "OUT", offsetof(options, test_out), 0, 0, "the test lines that stay [only count]"},
     {"from", 0, CLI_CHOICE, "test|train", offsetof(options, from), 0, 0, "which split loses the lines that both have [test]"},
     {"leaks", 0, CLI_STRING, "FILE", offsetof(options, leaks), 0, 0, "a table of those lines: file, record, other file, other record"},
-    {"normal", 0, CLI_CHOICE, "none|space|fold", offsetof(options, normal), 0, 0, "what makes no difference; space: white space at the ends and how much of it; fold: also case and width [none]"},
+    {"normal", 0, CLI_CHOICE, "none|space|fold", offsetof(options, normal), 0, 0, "what makes no difference; space: how much white space; fold: also case and width [none]"},
     {"field", 0, CLI_INT, "N", offsetof(options, field), 1, 1e9, "compare only field N of a line [the whole line]"},
     {"field-separator", 0, CLI_STRING, "CHAR", offsetof(options, field_sep), 0, 0, "what stands between fields [a tab]"},
     {"tmp", 0, CLI_STRING, "DIR", offsetof(options, tmp), 0, 0, "directory for temporary data [/var/tmp]"},

@@ -1,4 +1,4 @@
-/* Characters and bytes as tokens. */
+/* The public face of tokenizers, and characters and bytes as tokens. */
 #include <string.h>
 #include "text/tokenizer.h"
 
@@ -71,33 +71,71 @@ wok_status wok_tokenizer_bytes(wok_ctx *c, wok_tokenizer **t) { return wok__toke
 
 void wok_tokenizer_free(wok_tokenizer *t) {
   if (!t) return;
+  wok__pipe_free(t->pipe);
   wok__free(t->piece);
   wok__free(t->table);
   wok__free(t);
 }
 
 const char *wok_tokenizer_kind(const wok_tokenizer *t) {
+  if (t->pipe) return t->pipe->kind;
   return wok__tokenizer_has_chars(t) ? "chars" : "bytes";
 }
 int64_t wok_tokenizer_size(const wok_tokenizer *t) { return t->size; }
-int32_t wok_tokenizer_eod(const wok_tokenizer *t) {
-  (void)t;
-  return WOK__TOK_EOD;
-}
+int32_t wok_tokenizer_eod(const wok_tokenizer *t) { return t->pipe ? t->pipe->eod : WOK__TOK_EOD; }
 uint64_t wok_tokenizer_hash(const wok_tokenizer *t) { return t->hash; }
 
+static const char *piece_of(const wok_tokenizer *t, int32_t id, int64_t *n) {
+  *n = 0;
+  if (id < 0 || id >= t->size) return NULL;
+  if (t->pipe) return wok__pipe_piece(t->pipe, id, n);
+  if (id == WOK__TOK_EOD) return *n = (int64_t)sizeof WOK__TOK_EOD_NAME - 1, WOK__TOK_EOD_NAME;
+  return *n = t->piece[id].length, t->piece[id].bytes;
+}
+
 const char *wok_tokenizer_piece(const wok_tokenizer *t, int32_t id, int64_t *len) {
-  const char *p = "";
-  int64_t n = 0;
-  if (id == WOK__TOK_EOD) {
-    p = WOK__TOK_EOD_NAME;
-    n = (int64_t)strlen(p);
-  } else if (id > 0 && id < t->size) {
-    p = t->piece[id].bytes;
-    n = t->piece[id].length;
-  }
+  int64_t n;
+  const char *p = piece_of(t, id, &n);
   if (len) *len = n;
-  return p;
+  return p ? p : "";
+}
+
+const char *wok_tokenizer_token(const wok_tokenizer *t, int32_t id, int64_t *len) {
+  static const char names[] = /* 256 of 6 characters */
+#define ROW(h) "<0x" h "0><0x" h "1><0x" h "2><0x" h "3><0x" h "4><0x" h "5><0x" h "6><0x" h "7><0x" h "8><0x" h "9><0x" h "A><0x" h "B><0x" h "C><0x" h "D><0x" h "E><0x" h "F>"
+      ROW("0") ROW("1") ROW("2") ROW("3") ROW("4") ROW("5") ROW("6") ROW("7") ROW("8") ROW("9") ROW("A") ROW("B") ROW("C") ROW("D") ROW("E") ROW("F");
+#undef ROW
+  int64_t n = 0;
+  const char *p = NULL;
+  if (t->pipe)
+    p = wok__vocab_get(&t->pipe->vocab, id, &n);
+  else if (id >= WOK__TOK_BYTES && id < WOK__TOK_CHARS)
+    p = names + (id - WOK__TOK_BYTES) * 6, n = 6;
+  else
+    p = piece_of(t, id, &n);
+  if (len) *len = n;
+  return p ? p : "";
+}
+
+bool wok_tokenizer_is_special(const wok_tokenizer *t, int32_t id) {
+  if (id < 0 || id >= t->size) return false;
+  return t->pipe ? t->pipe->special && t->pipe->special[id] : id == WOK__TOK_EOD;
+}
+
+int32_t wok_tokenizer_id(const wok_tokenizer *t, const char *token, int64_t len) {
+  if (len < 0) len = (int64_t)strlen(token);
+  if (t->pipe) return wok__vocab_find(&t->pipe->vocab, token, len);
+  for (int32_t id = 0; id < t->size; id++) {
+    int64_t n;
+    const char *p = wok_tokenizer_token(t, id, &n);
+    if (n == len && memcmp(p, token, (size_t)n) == 0) return id;
+  }
+  return -1;
+}
+
+double wok_tokenizer_score(const wok_tokenizer *t, int32_t id) {
+  const wok__model_kind *k = t->pipe ? t->pipe->model->kind : NULL;
+  return k == &wok__unigram || k == &wok__sp_unigram || k == &wok__bytepiece ? wok__unigram_score(t->pipe->model, id) : 0;
 }
 
 uint32_t wok__tokenizer_char(const wok_tokenizer *t, int64_t id) {
@@ -141,10 +179,24 @@ int64_t wok__tokenizer_encode(const wok_tokenizer *t, const uint8_t *text, int64
   return encode(t, text, len, ids, len, &done);
 }
 
+static wok_status encode_by_pipe(const wok_tokenizer *t, const char *text, int64_t len, int32_t *ids, int64_t cap, int64_t *n) {
+  wok__enc e;
+  wok__enc_init(&e, t, false);
+  (void)wok__pipe_encode(t->pipe, &e, (const uint8_t *)text, len, true);
+  wok_status s = wok__enc_status(&e, t->c);
+  if (s == WOK_OK) {
+    *n = e.n;
+    if (e.n && cap) memcpy(ids, e.ids, (size_t)WOK__MIN(e.n, cap) * sizeof *ids);
+  }
+  wok__enc_free(&e);
+  return s;
+}
+
 wok_status wok_encode(const wok_tokenizer *t, const char *text, int64_t len, int32_t *ids, int64_t cap,
                       int64_t *n) {
   *n = 0;
   if (len < 0 || cap < 0) return wok__fail(t->c, WOK_INVALID, "encode: a negative length");
+  if (t->pipe) return encode_by_pipe(t, text, len, ids, cap, n);
   const uint8_t *p = (const uint8_t *)text;
   int64_t done, count = encode(t, p, len, ids, cap, &done);
   if (done < len)
@@ -154,64 +206,4 @@ wok_status wok_encode(const wok_tokenizer *t, const char *text, int64_t len, int
         (long long)done, p[done]);
   *n = count;
   return WOK_OK;
-}
-
-/* ---- decoding ---- */
-
-wok_status wok_decode(const wok_tokenizer *t, const int32_t *ids, int64_t n, char *text, int64_t cap,
-                      int64_t *len) {
-  *len = 0;
-  int64_t at = 0;
-  for (int64_t i = 0; i < n; i++) {
-    if (ids[i] < 0 || ids[i] >= t->size)
-      return wok__fail(t->c, WOK_INVALID, "decode: id %d (number %lld) is not in the vocabulary of %lld",
-                       (int)ids[i], (long long)i, (long long)t->size);
-    const wok__piece *p = &t->piece[ids[i]];
-    int64_t m = WOK__MIN((int64_t)p->length, cap - at);
-    if (m > 0) memcpy(text + at, p->bytes, (size_t)m);
-    at += p->length;
-  }
-  *len = at;
-  return WOK_OK;
-}
-
-static int64_t put_replacement(char *out) {
-  memcpy(out, "\xef\xbf\xbd", 3); /* NOLINT(bugprone-not-null-terminated-result): bytes, their number is returned */
-  return 3;
-}
-
-/* Takes one byte; returns what became ready in out (at most 6 bytes: the replacement of what was pending, and a character). */
-static int64_t take_byte(wok_decoder *d, uint8_t byte, char *out) {
-  int64_t at = 0;
-  for (;;) {
-    uint32_t cp;
-    d->part[d->npart++] = byte;
-    int k = wok__utf8_next(d->part, d->npart, &cp);
-    if (k < 0) return at;
-    if (k > 0) {
-      memcpy(out + at, d->part, (size_t)k);
-      d->npart = 0;
-      return at + k;
-    }
-    /* What was pending can no longer become a character: one replacement for it, then the byte on its own. */
-    bool alone = d->npart == 1;
-    d->npart = 0;
-    at += put_replacement(out + at);
-    if (alone) return at;
-  }
-}
-
-int64_t wok_decode_stream(const wok_tokenizer *t, wok_decoder *d, int32_t id, char *out, int64_t cap) {
-  if (d->npart < 0 || d->npart > 3)
-    d->npart = 0; /* the caller's memory: at most three bytes can be pending */
-  if (cap < 64 || id >= t->size) return 0;
-  if (id < 0) {
-    bool pending = d->npart > 0;
-    d->npart = 0;
-    return pending ? put_replacement(out) : 0;
-  }
-  int64_t at = 0;
-  const wok__piece *p = &t->piece[id];
-  for (int i = 0; i < p->length; i++) at += take_byte(d, (uint8_t)p->bytes[i], out + at);
-  return at;
 }

@@ -3,7 +3,7 @@
 set -eu
 . "$WOK_SOURCE/tests/support/lib.sh"
 
-verbs='info shuffle dedup pack pretrain eval generate logits report runs inspect bench'
+verbs='info shuffle dedup words segment templates tokenize detokenize pack pretrain eval generate logits report runs inspect bench'
 
 part 'version and help'
 ran 0 "$WOK" --version

@@ -19,7 +19,7 @@ static void there_and_back(wok_ctx *c, const wok_tokenizer *t, const char *text,
     if (wok_decode(t, ids, n, back, len, &got) != WOK_OK || got != len ||
         memcmp(back, text, (size_t)len) != 0)
       abort();
-    wok_decoder d = {{0}, 0};
+    wok_decoder d = {.npart = 0};
     int64_t at = 0;
     for (int64_t i = 0; i <= n; i++) at += wok_decode_stream(t, &d, i < n ? ids[i] : -1, stream + at, 64);
     if (wok__utf8_valid((const uint8_t *)stream, at, &cut) != at)

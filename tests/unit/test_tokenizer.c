@@ -268,7 +268,7 @@ static void streaming(void **state) {
     }
     int32_t ids[256];
     assert_works(s->c, wok_encode(t, text, len, ids, 256, &n));
-    wok_decoder d = {{0}, 0};
+    wok_decoder d = {.npart = 0};
     for (int64_t i = 0; i < n; i++) {
       int64_t k = wok_decode_stream(t, &d, ids[i], out + at, 64);
       int cut;
@@ -302,7 +302,7 @@ static void streaming(void **state) {
       {{9999, 257}, 2, "a"},
   };
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-    wok_decoder d = {{0}, 0};
+    wok_decoder d = {.npart = 0};
     char out[512];
     int64_t at = 0;
     for (int k = 0; k < bad[i].n; k++) at += wok_decode_stream(t, &d, bad[i].ids[k], out + at, 64);
@@ -310,7 +310,7 @@ static void streaming(void **state) {
     assert_int_equal(at, strlen(bad[i].out));
     assert_memory_equal(out, bad[i].out, (size_t)at);
   }
-  wok_decoder wild = {{1, 2, 3, 4}, 77}; /* a state that is not ours does no harm */
+  wok_decoder wild = {.part = {1, 2, 3, 4}, .npart = 77}; /* a state that is not ours does no harm */
   char out[64];
   assert_int_equal(wok_decode_stream(t, &wild, 257, out, 64), 1);
   assert_int_equal(wok_decode_stream(t, &wild, 257, out, 63), 0);

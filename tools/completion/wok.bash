@@ -1,7 +1,7 @@
 # made by `wok --completion bash` from the tables of verbs and options
 _wok() {
   local cur=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]} words
-  if [ "$COMP_CWORD" -eq 1 ]; then words='info shuffle dedup words segment templates pack pretrain eval generate logits report runs inspect bench --help --version'
+  if [ "$COMP_CWORD" -eq 1 ]; then words='info shuffle dedup words segment templates tokenize detokenize pack pretrain eval generate logits report runs inspect bench --help --version'
   else case $verb in
     info) words=' --threads --seed --memory --isa --json --quiet --help' ;;
     shuffle) words=' --output --head --hold-out --hold-out-to --shards --shard-records --shard-bytes --pack --level --tmp --resume --files0-from --separator --null --lines --fixed --prefix --header --header-each --skip-empty --crlf --keep-bom --method --run-records --no-verify --force --dry-run --check --threads --seed --memory --isa --json --quiet --help' ;;
@@ -9,6 +9,8 @@ _wok() {
     words) words=' --output --method --charset --documents --join-lines --strip-ansi --min-count --min-pmi --order --back-track --min-prob --penalty --by --merges --max-chars --min-entropy --no-entropies --reference --new-only --format --top --save-counts --counts --tmp --threads --seed --memory --isa --json --quiet --help' ;;
     segment) words=' --dict --method --hmm --separator --report --tmp --threads --seed --memory --isa --json --quiet --help' ;;
     templates) words=' --segmenter --dict --hmm --output --window --min-prob --min-pmi --max-paths --show-trivial --top --templates --tmp --threads --seed --memory --isa --json --quiet --help' ;;
+    tokenize) words=' --tokenizer --bert --lower --cased --whole --no-special --plain --ids --pieces --offsets --pair --max-length --truncation --truncate-left --bos --eos --reverse --nbest --sample --alpha --threads --seed --memory --isa --json --quiet --help' ;;
+    detokenize) words=' --tokenizer --bert --lower --cased --special --whole --threads --seed --memory --isa --json --quiet --help' ;;
     pack) words=' --output --tokenizer --documents --hold-out --no-hold-out --min-count --strip-ansi --threads --seed --memory --isa --json --quiet --help' ;;
     pretrain) words=' --data --output --arch --preset --depth --style --set --dropout --steps --minutes --batch --seq --accumulate --lr --min-lr --warmup --schedule --beta1 --beta2 --eps --weight-decay --no-weight-decay --clip --no-clip --compute --eval-every --save-every --keep --baselines --sample --resume --overwrite --dry-run --threads --seed --memory --isa --json --quiet --help' ;;
     eval) words=' --model --data --split --batch --seq --compute --baselines --threads --seed --memory --isa --json --quiet --help' ;;
