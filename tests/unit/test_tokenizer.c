@@ -347,54 +347,28 @@ static void apply(json_t *root, const change *k) {
 static void strict_files(void **state) {
   scratch *s = *state;
   static const change changes[] = {
-      {"pre_tokenizer", "{\"type\":\"ByteLevel\",\"use_regex\":true}", WOK_UNSUPPORTED,
-       "tokenizer.json: pre_tokenizer ByteLevel is not known to this version"},
-      {"normalizer", "{\"type\":\"NFKC\"}", WOK_UNSUPPORTED, "normalizer NFKC is not known to this version"},
+      {"pre_tokenizer", "{\"type\":\"Wishful\"}", WOK_UNSUPPORTED, "pre_tokenizer Wishful is not known to this version"},
       {"normalizer", "{}", WOK_UNSUPPORTED, "tokenizer.json: normalizer is not known to this version"},
-      {"normalizer", "7", WOK_UNSUPPORTED, "normalizer must be null in this version"},
-      {"post_processor", "{\"type\":\"TemplateProcessing\"}", WOK_UNSUPPORTED,
-       "post_processor TemplateProcessing is not known"},
-      {"truncation", "{\"max_length\":5}", WOK_UNSUPPORTED, "truncation is not known"},
-      {"padding", "{\"strategy\":\"BatchLongest\"}", WOK_UNSUPPORTED, "padding is not known"},
-      {"decoder", "{\"type\":\"ByteLevel\"}", WOK_UNSUPPORTED, "decoder ByteLevel is not known"},
-      {"decoder", "null", WOK_UNSUPPORTED, "decoder is not known"},
-      {"decoder.decoders", "[{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},{\"type\":\"Strip\"}]",
-       WOK_UNSUPPORTED, "decoder Strip is not known"},
-      {"decoder.decoders", "[{\"type\":\"ByteFallback\"}]", WOK_UNSUPPORTED,
-       "decoder must be ByteFallback, then Fuse"},
-      {"decoder", NULL, WOK_FORMAT, "decoder is missing"},
-      {"version", "\"2.0\"", WOK_UNSUPPORTED, "version 2.0 is not known"},
-      {"version", "1", WOK_UNSUPPORTED, "version is not known"},
-      {"extra", "1", WOK_UNSUPPORTED, "the key extra is not known"},
-      {"model.type", "\"WordPiece\"", WOK_UNSUPPORTED, "model WordPiece is not known"},
+      {"normalizer", "7", WOK_FORMAT, "normalizer must be an object or null"},
+      {"normalizer", "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Wishful\"}]}", WOK_UNSUPPORTED, "Wishful is not known"},
+      {"post_processor", "{\"type\":\"TemplateProcessing\"}", WOK_FORMAT, "the template has no list single"},
+      {"post_processor", "{\"type\":\"Wishful\"}", WOK_UNSUPPORTED, "post_processor Wishful is not known"},
+      {"decoder", "{\"type\":\"Wishful\"}", WOK_UNSUPPORTED, "decoder Wishful is not known"},
+      {"decoder.decoders", "[{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},{\"type\":\"Strip\"}]", WOK_FORMAT,
+       "decoder Strip: content must be a string"},
       {"model", "[]", WOK_UNSUPPORTED, "model is not known"},
-      {"model.dropout", "0.1", WOK_UNSUPPORTED, "model.dropout must be null"},
-      {"model.unk_token", "\"<unk>\"", WOK_UNSUPPORTED, "model.unk_token must be null"},
-      {"model.fuse_unk", "true", WOK_UNSUPPORTED, "model.fuse_unk must be false"},
-      {"model.byte_fallback", "false", WOK_UNSUPPORTED, "model.byte_fallback must be true"},
-      {"model.byte_fallback", NULL, WOK_FORMAT, "model.byte_fallback is missing"},
-      {"model.ignore_merges", "true", WOK_UNSUPPORTED, "model.ignore_merges must be false"},
-      {"model.end_of_word_suffix", "\"</w>\"", WOK_UNSUPPORTED, "model.end_of_word_suffix must be null"},
-      {"model.surprise", "1", WOK_UNSUPPORTED, "the key model.surprise is not known"},
-      {"model.merges", "[[\"a\",\"b\"]]", WOK_UNSUPPORTED, "a BPE model with merges is not known"},
+      {"model.type", "\"Wishful\"", WOK_UNSUPPORTED, "model Wishful is not known"},
+      {"model.merges", "[[\"a\",\"b\"]]", WOK_FORMAT, "merge 0 (\"a\" and \"b\") names a token that is not in the vocabulary"},
       {"model.merges", "{}", WOK_FORMAT, "model.merges is not a list"},
       {"model.vocab", "[]", WOK_FORMAT, "model.vocab is not an object"},
-      {"model.vocab", "{\"<|endoftext|>\":0}", WOK_UNSUPPORTED, "a vocabulary of 1 tokens lacks"},
-      {"model.vocab.a", "400", WOK_FORMAT, "\"a\" has the id 400, but 317 tokens must have the ids 0 to 316"},
       {"model.vocab.a", "-1", WOK_FORMAT, "\"a\" has the id -1"},
       {"model.vocab.a", "1e3", WOK_FORMAT, "the id of \"a\" is not an integer"},
       {"model.vocab.a", "300", WOK_FORMAT, "two tokens have the id 300"},
-      {"model.vocab.a", NULL, WOK_FORMAT, "but 316 tokens must have the ids 0 to 315"}, /* a hole */
-      {"model.vocab.ab", "317", WOK_UNSUPPORTED, "the token \"ab\" is no single character"},
-      {"model.vocab.\x1b[1m", "317", WOK_UNSUPPORTED, "the token \" [1m\" is no single character"},
-      {"added_tokens", "[]", WOK_FORMAT, "must hold <|endoftext|> once"},
       {"added_tokens", "{}", WOK_FORMAT, "added_tokens is not a list"},
-      {"added_tokens", "[{\"id\":0,\"content\":\"<pad>\",\"special\":true}]", WOK_UNSUPPORTED,
-       "the added token <pad> is not known"},
-      {"added_tokens", "[{\"id\":0,\"special\":true}]", WOK_FORMAT, "added token 0 has no content"},
-      {"added_tokens.0.id", "5", WOK_UNSUPPORTED, "added_tokens: id must be 0"},
-      {"added_tokens.0.lstrip", "true", WOK_UNSUPPORTED, "added_tokens: lstrip must be false"},
-      {"added_tokens.0.special", NULL, WOK_FORMAT, "special is missing"},
+      {"added_tokens", "[{\"id\":0,\"content\":\"<pad>\",\"special\":true}]", WOK_FORMAT,
+       "the added token <pad> has the id 0, which is another token's"},
+      {"added_tokens", "[{\"id\":0,\"special\":true}]", WOK_FORMAT, "added token 0: content must be a string"},
+      {"added_tokens.0.id", "5", WOK_FORMAT, "<|endoftext|> has the id 5, which is another token's"},
   };
   json_t *g = golden(s->c), *good = json_object_get(g, "tokenizer");
   for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
@@ -407,14 +381,19 @@ static void strict_files(void **state) {
     assert_null(t);
     json_decref(j);
   }
-  /* bytes in another order */
+  /* bytes in another order: a vocabulary of its own */
   json_t *j = json_deep_copy(good);
   json_t *vocab = json_object_get(json_object_get(j, "model"), "vocab");
-  json_object_set_new(vocab, "<0x41>", json_integer(1 + 0x42));
-  json_object_set_new(vocab, "<0x42>", json_integer(1 + 0x41));
+  json_object_set_new(vocab, "<0x01>", json_integer(1 + 0x02));
+  json_object_set_new(vocab, "<0x02>", json_integer(1 + 0x01));
   wok_tokenizer *t;
-  assert_fails(s->c, parse(s->c, &t, j), WOK_UNSUPPORTED,
-               "id 67 must be <0x42> in this version, not \"<0x41>\"");
+  int32_t id;
+  int64_t n;
+  assert_works(s->c, parse(s->c, &t, j));
+  assert_works(s->c, wok_encode(t, "\x01", 1, &id, 1, &n));
+  assert_int_equal(n, 1);
+  assert_int_equal(id, 1 + 0x02);
+  wok_tokenizer_free(t);
   json_decref(j);
   json_decref(g);
 }
@@ -436,7 +415,7 @@ static void bad_files(void **state) {
   wok_tokenizer_free(t);
 }
 
-/* Cut anywhere or with any byte changed, a file is refused or is a tokenizer that round-trips text. */
+/* Cut anywhere a file is refused; with any byte changed it is refused or another tokenizer. */
 static void damaged_files(void **state) {
   scratch *s = *state;
   json_t *g = golden(s->c);
@@ -453,7 +432,7 @@ static void damaged_files(void **state) {
     z[k] ^= (char)(1 << k % 7);
     if (wok_tokenizer_parse(s->c, &t, z, n, "changed") == WOK_OK) {
       accepted++;
-      assert_int_equal(wok_tokenizer_size(t), 317);
+      assert_in_range(wok_tokenizer_size(t), 1, 1 << 20); /* a changed id may leave holes */
       wok_tokenizer_free(t);
     }
     z[k] ^= (char)(1 << k % 7);
