@@ -3,6 +3,7 @@
    no vector, Dv != D, dropout, biases, decoding against caches. Bounds, of the largest magnitude of a result: 2e-6 for o and lse,
    5e-6 for gradients (their P carries the rounding of lse, the products are sums of hundreds of terms). */
 #include "vec_call.h"
+#include "valgrind.h"
 
 typedef struct shape { int64_t rows, keys, heads, groups, size, vsize; } shape;
 typedef struct problem {
@@ -255,6 +256,7 @@ static void test_window(void **state) {
 /* More keys than one copy holds, cut among threads or not. */
 static void test_long(void **state) {
   (void)state;
+  NOT_UNDER_VALGRIND("a thousand keys");
   problem p = make((shape){1100, 1100, 1, 1, 16, 16}, 0);
   documents(&p, (int64_t[]){1100}, true, 0);
   check("long and alone", &p);

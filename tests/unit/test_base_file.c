@@ -215,7 +215,7 @@ static void full_disk(void **state) {
   char *disk = at(e, "disk");
   assert_status(wok__mkdirs(e->c, disk), WOK_OK);
   /* A mount space of our own, so that nothing of it is left behind whatever happens. */
-  if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+  if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
       mount("tmpfs", disk, "tmpfs", 0, "size=1m") != 0) {
     print_message("skipped: no right to mount a small disk\n");
     return;

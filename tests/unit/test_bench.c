@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <wok/bench.h>
 #include "base/base.h"
+#include "valgrind.h"
 
 static void quartiles(void **state) {
   (void)state;
@@ -49,6 +50,7 @@ static void ordered(const char *what, const wok_bench_spread *s, int reps) {
 
 static void steps_and_plans(void **state) {
   (void)state;
+  NOT_UNDER_VALGRIND("hundreds of steps");
   wok_ctx *c;
   assert_int_equal(wok_ctx_new(&c, &(wok_ctx_opts){.threads = 2}), WOK_OK);
   wok_bench_second_order_result r, again;

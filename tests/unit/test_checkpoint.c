@@ -14,6 +14,7 @@
 #include "tiny.h"
 #include "train/checkpoint.h"
 #include "train/rundir.h"
+#include "valgrind.h"
 
 static wok_data *some_run(scratch *s, int64_t steps, int keep) {
   wok_data *d = tiny_data(s, "data", 60, 1);
@@ -63,7 +64,7 @@ static void truncated_at_any_byte(void **state) {
     int64_t n;
     unsigned char *whole = scratch_get(at(s, files[i]), &n);
     /* every byte of what is text, and of the headers; the numbers in larger steps */
-    for (int64_t k = 0; k < n; k += k < 1500 || k + 20 > n ? 1 : 487) {
+    for (int64_t k = 0; k < n; k += under_valgrind() ? 61 : k < 1500 || k + 20 > n ? 1 : 487) {
       overwrite(at(s, files[i]), whole, k);
       wok_status st = find(s);
       if (i == 0 && k == n - 1) { /* only the last newline is missing: nothing is lost */
@@ -107,6 +108,7 @@ static void any_bit_that_flips(void **state) {
 
 /* A resume that is refused changes nothing; with the older checkpoint in its place the run goes on. */
 static void refused_resume_loses_nothing(void **state) {
+  NOT_UNDER_VALGRIND("whole runs of training");
   scratch *s = *state;
   wok_data *d = some_run(s, 10, 1);
   wok_train_opts o = {.resume = true, .steps = 12};
@@ -131,6 +133,7 @@ static void refused_resume_loses_nothing(void **state) {
 
 /* What a kill may leave behind between any two system calls. */
 static void leftovers(void **state) {
+  NOT_UNDER_VALGRIND("whole runs of training");
   scratch *s = *state;
   wok_data *d = some_run(s, 10, 2);
   assert_works(s->c, wok__mkdirs(s->c, at(s, "checkpoint.new")));
@@ -188,6 +191,7 @@ static void hostile_states(void **state) {
 }
 
 static void copies(void **state) {
+  NOT_UNDER_VALGRIND("whole runs of training");
   scratch *s = *state;
   char from[512], to[512];
   snprintf(from, sizeof from, "%s", scratch_puts(s, "a", "one"));
@@ -203,6 +207,7 @@ static void copies(void **state) {
 }
 
 static void kept_ones(void **state) {
+  NOT_UNDER_VALGRIND("whole runs of training");
   scratch *s = *state;
   wok_data *d = some_run(s, 20, 2); /* saved at 5, 10, ... */
   const char *const there[] = {"checkpoint-10", "checkpoint-15"}, *const gone[] = {"checkpoint-5", "checkpoint-20"};
@@ -235,6 +240,7 @@ static wok_status go_on(scratch *s, wok_data *d, const char *run, wok_train_opts
 }
 
 static void killed_at_any_moment(void **state) {
+  NOT_UNDER_VALGRIND("whole runs of training");
   scratch *s = *state;
   wok_data *d = some_run(s, 40, 0);
   wok_train_opts o = tiny_opts(40);
@@ -271,6 +277,7 @@ static void killed_at_any_moment(void **state) {
 
 /* No room for the second checkpoint: a limit on the size of files acts as a full disk does. */
 static void a_full_disk(void **state) {
+  NOT_UNDER_VALGRIND("whole runs of training");
   scratch *s = *state;
   wok_data *d = some_run(s, 10, 0);
   int64_t n;

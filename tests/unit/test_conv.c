@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "graph/graph.h"
+#include "valgrind.h"
 
 typedef struct conv_case {
   const char *what;
@@ -82,6 +83,7 @@ static void drop(results *r) {
 
 static void test_case(void **state) {
   const conv_case *k = *state;
+  if (k->images * k->in * k->out * k->h * k->w > 3000000) NOT_UNDER_VALGRIND("millions of products");
   wok_ctx *c;
   assert_int_equal(wok_ctx_new(&c, &(wok_ctx_opts){.threads = 1}), WOK_OK);
   results want = run(c, k, true), one = run(c, k, false);

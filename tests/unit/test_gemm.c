@@ -12,6 +12,7 @@
 #include <wok/bench.h>
 #include "kernels/cpu/gemm.h"
 #include "kernels/kernel.h"
+#include "valgrind.h"
 
 static const char *const caps[] = {NULL, "avx512", "avx2", "generic"};
 static wok_ctx *two; /* a context of two threads, for all */
@@ -174,7 +175,7 @@ static void odd_sizes(void **state) {
   wok__rng_init(&r, 11, 1);
   for (int k = 0; k < WOK__COUNT(kinds); k++)
     for (int flags = 0; flags < 16; flags++)
-      for (int i = 0; i < (k == 0 ? 12 : 4); i++) {
+      for (int i = 0; i < (under_valgrind() ? 2 : k == 0 ? 12 : 4); i++) {
         int64_t M = sizes[wok__rng_below(&r, 12)], N = sizes[wok__rng_below(&r, 12)], K = sizes[wok__rng_below(&r, 12)];
         on_engines(product_new(kind(k, M, N, K, flags), i % 2 ? 3 : 0, false));
       }
@@ -273,6 +274,7 @@ static void slab(wok__gemm g, const char *cap, bool more_threads) {
 }
 
 static void slabs(void **state) {
+  NOT_UNDER_VALGRIND("large products");
   for (int cap = 0; cap < 3; cap++) {
     slab((wok__gemm){.a = WOK_F32, .b = WOK_F32, .c = WOK_F32, .M = 60, .N = 300, .K = 12000, .tb = cap & 1}, caps[cap], cap < 2);
     slab((wok__gemm){.a = WOK_F32, .b = WOK_F32, .c = WOK_F32, .M = 60, .N = 12000, .K = 300, .tb = !(cap & 1)}, caps[cap], cap < 2);
@@ -712,6 +714,7 @@ static void xent_in_bf16(void **state) {
 /* ---- measuring ---- */
 
 static void bench_runs(void **state) {
+  NOT_UNDER_VALGRIND("a matter of time");
   wok_ctx *c = context(2, NULL);
   wok_bench_result r;
   static const char *const engines[] = {NULL, "wok", "generic", "onednn", "onednn-tiles"};
@@ -762,6 +765,7 @@ static void bench_runs(void **state) {
 
 /* oneDNN fixes its own cap at its first use in a process: its lower paths are tested by this program, started again. */
 static void lower_onednn(void **state) {
+  NOT_UNDER_VALGRIND("starts itself again");
 #ifdef WOK_ONEDNN
   static const char *const isa[] = {"AVX2", "SSE41"};
   if (getenv("WOK_TEST_AGAIN")) return;

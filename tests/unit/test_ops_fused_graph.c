@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "graph/graph.h"
+#include "valgrind.h"
 
 static wok_ctx *ctx;
 static wok_graph *g;
@@ -168,6 +169,7 @@ static void expand_pairs(wok__node *n, wok_val **pairs) {
 /* 8,300 queries and keys: 65 blocks of 128 queries. A window of 5, each hundredth row blind. */
 static void test_attention_blocks(void **state) {
   (void)state;
+  NOT_UNDER_VALGRIND("69 million pairs");
   enum { T = 8300 };
   static int32_t lo[T], hi[T];
   for (int32_t i = 0; i < T; i++) {

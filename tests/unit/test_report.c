@@ -8,6 +8,7 @@
 #include "scratch.h"
 #include "train/chart.h"
 #include "train/runlog.h"
+#include "valgrind.h"
 #include <wok/train.h>
 
 static int count(const char *page, const char *what) {
@@ -136,6 +137,7 @@ static void short_runs(void **state) {
 }
 
 static void long_runs(void **state) {
+  NOT_UNDER_VALGRIND("a long log");
   scratch *s = *state;
   wok__runlog *l = begin(s, "character");
   for (int64_t i = 1; i <= 20000; i++) step(l, i, 3 + (double)(i % 7) / 10, 1e-3 * (double)i);

@@ -13,6 +13,7 @@
 #include "train/batch.h"
 #include "train/engine.h"
 #include "train/history.h"
+#include "valgrind.h"
 
 typedef struct seen {
   wok_ctx *c;
@@ -75,6 +76,7 @@ static void same_history(scratch *s, const char *a, const char *b) {
 
 /* ---- learning ---- */
 static void it_learns(void **state) {
+  NOT_UNDER_VALGRIND("whole runs of training");
   scratch *s = *state;
   wok_data *d = tiny_data(s, "data", 300, 1);
   seen k = {0};
@@ -183,6 +185,7 @@ static void accuracy_is_counted_right(void **state) {
 
 /* ---- the same, whoever computes it ---- */
 static void threads_do_not_matter(void **state) {
+  NOT_UNDER_VALGRIND("whole runs of training");
   scratch *s = *state;
   wok_data *d = tiny_data(s, "data", 200, 2);
   assert_works(s->c, train(s, d, "one", tiny_opts(12), NULL, NULL));
@@ -201,6 +204,7 @@ static void threads_do_not_matter(void **state) {
 
 /* Documents of 32 tokens: micro-batches then cut nothing, and the sums are the same up to their order. */
 static void accumulation(void **state) {
+  NOT_UNDER_VALGRIND("whole runs of training");
   scratch *s = *state;
   wok__str t;
   wok__str_init(&t, 1 << 20);
@@ -230,6 +234,7 @@ static void accumulation(void **state) {
 
 /* ---- stopping and going on ---- */
 static void interrupted_and_resumed(void **state) {
+  NOT_UNDER_VALGRIND("whole runs of training");
   scratch *s = *state;
   wok_data *d = tiny_data(s, "data", 100, 3);
   wok_train_opts o = tiny_opts(14);
@@ -280,6 +285,7 @@ static void stopped_by_progress(void **state) {
 }
 
 static void killed_and_resumed(void **state) {
+  NOT_UNDER_VALGRIND("whole runs of training");
   scratch *s = *state;
   wok_data *d = tiny_data(s, "data", 100, 4);
   wok_train_opts o = tiny_opts(12);
@@ -308,6 +314,7 @@ static void killed_and_resumed(void **state) {
 }
 
 static void a_finished_run_goes_on(void **state) {
+  NOT_UNDER_VALGRIND("whole runs of training");
   scratch *s = *state;
   wok_data *d = tiny_data(s, "data", 60, 5);
   wok_train_opts o = tiny_opts(6);
@@ -364,6 +371,7 @@ static void directories(void **state) {
 }
 
 static void resume_with_something_else(void **state) {
+  NOT_UNDER_VALGRIND("whole runs of training");
   scratch *s = *state;
   wok_data *d = tiny_data(s, "data", 60, 7), *other = tiny_data(s, "other", 60, 8);
   wok_train_opts o = tiny_opts(4);
