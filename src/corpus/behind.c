@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -28,6 +29,7 @@ struct wok__behind {
   int err; /* of the first failure; its file */
   const char *failed;
   int64_t bytes;
+  bool early;
 };
 
 /* 0, or errno. */
@@ -67,6 +69,9 @@ static void run_first(wok__behind *b) { /* with the lock held; leaves it while w
   bool skip = b->err != 0;
   (void)pthread_mutex_unlock(&b->lock);
   int err = skip ? 0 : write_all(j.fd, j.offset, j.p, j.n);
+#ifdef SYNC_FILE_RANGE_WRITE
+  if (!err && !skip && b->early && j.offset >= 0) (void)sync_file_range(j.fd, (off_t)j.offset, (off_t)j.n, SYNC_FILE_RANGE_WRITE);
+#endif
   (void)pthread_mutex_lock(&b->lock);
   if (err && !b->err) b->err = err, b->failed = j.name;
   if (!err && !skip) b->bytes += j.n;
@@ -138,6 +143,7 @@ wok_status wok__behind_drain(wok__behind *b) {
   return s;
 }
 
+void wok__behind_early(wok__behind *b) { b->early = true; }
 int64_t wok__behind_bytes(const wok__behind *b) { return b->bytes; }
 
 void wok__behind_free(wok__behind *b) {

@@ -14,6 +14,8 @@ wok_status wok__behind_write(wok__behind *b, int fd, const char *name, int64_t o
 bool wok__behind_done(wok__behind *b, int64_t *tag, bool wait);
 /* Until all writes are done. Tags are still there to be fetched. */
 wok_status wok__behind_drain(wok__behind *b);
+/* From now on the system is asked to begin with the disk at once, so that making the file durable at the end does not take long. */
+void wok__behind_early(wok__behind *b);
 int64_t wok__behind_bytes(const wok__behind *b); /* written since the beginning */
 void wok__behind_free(wok__behind *b);           /* waits; NULL is allowed */
 

@@ -330,6 +330,7 @@ wok_status wok__out_new(wok_ctx *c, wok__out **out, const wok__out_opts *opts) {
   o->packing[0] = opts->held ? wok__packing_by_name(opts->packing, opts->held) : WOK_PACKING_NONE;
   o->names = wok__arena_new(4096);
   wok_status s = o->names ? wok__behind_new(c, &o->behind, opts->threaded) : wok__nomem(c, 0);
+  if (s == WOK_OK) wok__behind_early(o->behind);
   if (s == WOK_OK && (o->packing[0] != WOK_PACKING_NONE || o->packing[1] != WOK_PACKING_NONE)) s = make_frames(o);
   if (s) {
     wok__out_free(o, false);
