@@ -75,7 +75,7 @@ typedef struct wok_shuffle_info {
   int64_t files;           /* written */
   int64_t memory;          /* the limit in use */
   int64_t buckets, block;  /* streams the records are scattered to; bytes of a block of the temporary file */
-  int64_t tmp_bytes;       /* written to the temporary file; with dry_run: expected (-1: not known beforehand) */
+  int64_t tmp_bytes;       /* written to the temporary file; with dry_run: expected (-1: not known: packed inputs, pipes, head) */
   bool resumed;
   uint64_t seed;
   double seconds;

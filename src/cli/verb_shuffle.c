@@ -123,7 +123,7 @@ static int report(cli *c, const options *o, const wok_shuffle_info *i) {
   }
   if (o->dry_run) {
     cli_print("within %s of memory: %lld buckets, blocks of %s; temporary data: %s\n", cli_size(i->memory), (long long)i->buckets,
-              cli_size(i->block), i->tmp_bytes < 0 ? "not known beforehand (packed inputs or a pipe)" : i->tmp_bytes ? cli_size(i->tmp_bytes) : "none");
+              cli_size(i->block), i->tmp_bytes < 0 ? "not known beforehand (packed inputs, a pipe, a sample)" : i->tmp_bytes ? cli_size(i->tmp_bytes) : "none");
     return EXIT_DONE;
   }
   char held[96] = "", files[48] = "", tmp[64] = "";

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -28,6 +29,7 @@ struct wok__behind {
   int err; /* of the first failure; its file */
   const char *failed;
   int64_t bytes;
+  bool early;
 };
 
 /* 0, or errno. */
@@ -44,7 +46,9 @@ static int write_all(int fd, int64_t offset, const uint8_t *p, int64_t n) {
   return 0;
 }
 
-static wok_status say(wok_ctx *c, int err, const char *name) { return wok__fail_errno(c, err, "%s: cannot be written", name); }
+static wok_status say(wok_ctx *c, int err, const char *name) {
+  return wok__fail_errno(c, err, "%s: cannot be written", name);
+}
 
 wok_status wok__write_at(wok_ctx *c, int fd, const char *name, int64_t offset, const void *p, int64_t n) {
   int err = write_all(fd, offset, p, n);
@@ -67,6 +71,10 @@ static void run_first(wok__behind *b) { /* with the lock held; leaves it while w
   bool skip = b->err != 0;
   (void)pthread_mutex_unlock(&b->lock);
   int err = skip ? 0 : write_all(j.fd, j.offset, j.p, j.n);
+#ifdef SYNC_FILE_RANGE_WRITE
+  if (!err && !skip && b->early && j.offset >= 0)
+    (void)sync_file_range(j.fd, (off_t)j.offset, (off_t)j.n, SYNC_FILE_RANGE_WRITE);
+#endif
   (void)pthread_mutex_lock(&b->lock);
   if (err && !b->err) b->err = err, b->failed = j.name;
   if (!err && !skip) b->bytes += j.n;
@@ -105,16 +113,21 @@ wok_status wok__behind_new(wok_ctx *c, wok__behind **out, bool threaded) {
 
 static wok_status state(const wok__behind *b) { return b->err ? say(b->c, b->err, b->failed) : WOK_OK; }
 
-wok_status wok__behind_write(wok__behind *b, int fd, const char *name, int64_t offset, const void *p, int64_t n, int64_t tag) {
+wok_status wok__behind_write(wok__behind *b, int fd, const char *name, int64_t offset, const void *p,
+                             int64_t n, int64_t tag) {
   (void)pthread_mutex_lock(&b->lock);
   /* a tag that nobody fetched keeps its place */
-  while (b->threaded && b->waiting + b->ndone == JOBS && b->waiting > 0) (void)pthread_cond_wait(&b->changed, &b->lock);
-  wok_status s = b->waiting + b->ndone == JOBS ? wok__fail(b->c, WOK_LIMIT, "too many writes at once") : state(b);
+  while (b->threaded && b->waiting + b->ndone == JOBS && b->waiting > 0)
+    (void)pthread_cond_wait(&b->changed, &b->lock);
+  wok_status s =
+      b->waiting + b->ndone == JOBS ? wok__fail(b->c, WOK_LIMIT, "too many writes at once") : state(b);
   if (s == WOK_OK) {
     b->job[(b->first + b->waiting) % JOBS] = (job){fd, name, offset, p, n, tag};
     b->waiting++;
-    if (b->threaded) (void)pthread_cond_broadcast(&b->changed);
-    else run_first(b), s = state(b);
+    if (b->threaded)
+      (void)pthread_cond_broadcast(&b->changed);
+    else
+      run_first(b), s = state(b);
   }
   (void)pthread_mutex_unlock(&b->lock);
   return s;
@@ -138,6 +151,7 @@ wok_status wok__behind_drain(wok__behind *b) {
   return s;
 }
 
+void wok__behind_early(wok__behind *b) { b->early = true; }
 int64_t wok__behind_bytes(const wok__behind *b) { return b->bytes; }
 
 void wok__behind_free(wok__behind *b) {

@@ -52,7 +52,8 @@ struct wok__bytes {
 static wok_status wait_for(wok__bytes *b) {
   struct pollfd f = {.fd = b->fd, .events = POLLIN};
   while (b->pipe && b->stop) {
-    if (atomic_load_explicit(b->stop, memory_order_relaxed)) return wok__fail(b->c, WOK_INTERRUPTED, "interrupted");
+    if (atomic_load_explicit(b->stop, memory_order_relaxed))
+      return wok__fail(b->c, WOK_INTERRUPTED, "interrupted");
     int k = poll(&f, 1, LOOK_AGAIN_MS);
     if (k != 0 && !(k < 0 && errno == EINTR)) break; /* there is something, or read() says what is wrong */
   }
@@ -86,13 +87,14 @@ static void used(wok__bytes *b, int64_t n) {
 }
 
 static wok_status cut_short(wok__bytes *b) {
-  return wok__fail(b->c, WOK_CORRUPT, "%s: the %s data ends in the middle, after %lld bytes: get the file again", b->shown,
+  return wok__fail(b->c, WOK_CORRUPT,
+                   "%s: the %s data ends in the middle, after %lld bytes: get the file again", b->shown,
                    b->codec->name, (long long)b->taken);
 }
 
 static wok_status damaged(wok__bytes *b, const char *why) {
-  return wok__fail(b->c, WOK_CORRUPT, "%s: damaged %s data near byte %lld (%s): get the file again", b->shown, b->codec->name,
-                   (long long)(b->taken - b->left), why ? why : "it makes no sense");
+  return wok__fail(b->c, WOK_CORRUPT, "%s: damaged %s data near byte %lld (%s): get the file again", b->shown,
+                   b->codec->name, (long long)(b->taken - b->left), why ? why : "it makes no sense");
 }
 
 /* ---- gzip ---- */
@@ -129,9 +131,12 @@ static wok_status gzip_run(wok__bytes *b, uint8_t *p, int64_t n, int64_t *got) {
     int e = inflate(z, Z_NO_FLUSH);
     used(b, (int64_t)in - (int64_t)z->avail_in);
     *got += (int64_t)room - (int64_t)z->avail_out;
-    if (e == Z_STREAM_END) b->inside = false;
-    else if (e == Z_MEM_ERROR) return wok__nomem(b->c, 0);
-    else if (e != Z_OK && e != Z_BUF_ERROR) return damaged(b, e == Z_NEED_DICT ? "it needs a dictionary" : z->msg);
+    if (e == Z_STREAM_END)
+      b->inside = false;
+    else if (e == Z_MEM_ERROR)
+      return wok__nomem(b->c, 0);
+    else if (e != Z_OK && e != Z_BUF_ERROR)
+      return damaged(b, e == Z_NEED_DICT ? "it needs a dictionary" : z->msg);
   }
   return WOK_OK;
 }
@@ -165,9 +170,12 @@ static wok_status bzip2_run(wok__bytes *b, uint8_t *p, int64_t n, int64_t *got) 
     int e = BZ2_bzDecompress(z);
     used(b, (int64_t)in - (int64_t)z->avail_in);
     *got += (int64_t)room - (int64_t)z->avail_out;
-    if (e == BZ_STREAM_END) b->inside = false;
-    else if (e == BZ_MEM_ERROR) return wok__nomem(b->c, 0);
-    else if (e != BZ_OK) return damaged(b, e == BZ_DATA_ERROR_MAGIC ? "no bzip2 data here" : "a checksum is wrong");
+    if (e == BZ_STREAM_END)
+      b->inside = false;
+    else if (e == BZ_MEM_ERROR)
+      return wok__nomem(b->c, 0);
+    else if (e != BZ_OK)
+      return damaged(b, e == BZ_DATA_ERROR_MAGIC ? "no bzip2 data here" : "a checksum is wrong");
   }
   return WOK_OK;
 }
@@ -176,7 +184,8 @@ static wok_status bzip2_run(wok__bytes *b, uint8_t *p, int64_t n, int64_t *got) 
 
 static wok_status xz_open(wok__bytes *b) {
   b->s.xz = (lzma_stream)LZMA_STREAM_INIT;
-  return lzma_stream_decoder(&b->s.xz, xz_memory, LZMA_CONCATENATED) == LZMA_OK ? WOK_OK : wok__nomem(b->c, 0);
+  return lzma_stream_decoder(&b->s.xz, xz_memory, LZMA_CONCATENATED) == LZMA_OK ? WOK_OK
+                                                                                : wok__nomem(b->c, 0);
 }
 static void xz_close(wok__bytes *b) { lzma_end(&b->s.xz); }
 
@@ -197,7 +206,8 @@ static wok_status xz_run(wok__bytes *b, uint8_t *p, int64_t n, int64_t *got) {
     if (e == LZMA_BUF_ERROR && b->eof) return cut_short(b);
     if (e == LZMA_MEM_ERROR) return wok__nomem(b->c, 0);
     if (e == LZMA_MEMLIMIT_ERROR)
-      return wok__fail(b->c, WOK_LIMIT, "%s: decompressing this xz file takes %llu MiB: compress it again with xz -9 or less",
+      return wok__fail(b->c, WOK_LIMIT,
+                       "%s: decompressing this xz file takes %llu MiB: compress it again with xz -9 or less",
                        b->shown, (unsigned long long)(lzma_memusage(z) >> 20));
     if (e != LZMA_OK && e != LZMA_BUF_ERROR) return damaged(b, "a checksum or header is wrong");
   }
@@ -223,7 +233,8 @@ static wok_status zstd_run(wok__bytes *b, uint8_t *p, int64_t n, int64_t *got) {
     ZSTD_outBuffer out = {p + *got, (size_t)(n - *got), 0};
     size_t e = ZSTD_decompressStream(b->s.zstd, &out, &in);
     if (ZSTD_isError(e) && ZSTD_getErrorCode(e) == ZSTD_error_frameParameter_windowTooLarge)
-      return wok__fail(b->c, WOK_LIMIT, "%s: this zstd file needs a window beyond 128 MiB: compress it again without --long",
+      return wok__fail(b->c, WOK_LIMIT,
+                       "%s: this zstd file needs a window beyond 128 MiB: compress it again without --long",
                        b->shown);
     if (ZSTD_isError(e)) return damaged(b, ZSTD_getErrorName(e));
     used(b, (int64_t)in.pos);
@@ -248,8 +259,9 @@ static const codec *codec_of(const uint8_t *p, int64_t n) {
     const codec *k = &codecs[i];
     if (n < k->nmagic || memcmp(p, k->magic, (size_t)k->nmagic) != 0) continue;
     /* "BZh" begins words too: a level and a block's (or the end's) mark must follow */
-    if (k->run == bzip2_run && !(n >= 10 && p[3] >= '1' && p[3] <= '9' &&
-                                 (memcmp(p + 4, "1AY&SY", 6) == 0 || memcmp(p + 4, "\x17\x72\x45\x38\x50\x90", 6) == 0)))
+    if (k->run == bzip2_run &&
+        !(n >= 10 && p[3] >= '1' && p[3] <= '9' &&
+          (memcmp(p + 4, "1AY&SY", 6) == 0 || memcmp(p + 4, "\x17\x72\x45\x38\x50\x90", 6) == 0)))
       continue;
     return k;
   }
@@ -287,8 +299,10 @@ wok_status wok__bytes_open(wok_ctx *c, wok__bytes **out, const char *path, const
   b->fd = b->standard ? 0 : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
   struct stat st;
   wok_status s = WOK_OK;
-  if (b->fd < 0 || fstat(b->fd, &st) != 0) s = wok__fail_errno(c, errno, "%s", b->shown);
-  else if (S_ISDIR(st.st_mode)) s = wok__fail(c, WOK_IO, "%s: is a directory: name the files in it", b->shown);
+  if (b->fd < 0 || fstat(b->fd, &st) != 0)
+    s = wok__fail_errno(c, errno, "%s", b->shown);
+  else if (S_ISDIR(st.st_mode))
+    s = wok__fail(c, WOK_IO, "%s: is a directory: name the files in it", b->shown);
   if (s == WOK_OK) {
     b->pipe = !S_ISREG(st.st_mode);
     (void)posix_fadvise(b->fd, 0, 0, POSIX_FADV_SEQUENTIAL);

@@ -6,7 +6,15 @@
 #include "corpus/normal.h"
 #include "corpus/shuffle.h"
 
-enum { LEAST_MEMORY = 8 << 20, LEAST_BLOCK = 4096, MOST_BLOCK = 1 << 20, MOST_BITS = 12, BATCH = 1 << 20, BATCH_RECORDS = 8192, LOOK_EVERY = 4096 };
+enum {
+  LEAST_MEMORY = 8 << 20,
+  LEAST_BLOCK = 4096,
+  MOST_BLOCK = 1 << 20,
+  MOST_BITS = 12,
+  BATCH = 1 << 20,
+  BATCH_RECORDS = 8192,
+  LOOK_EVERY = 4096
+};
 
 typedef struct group { /* of equal records */
   uint64_t a, b;
@@ -14,9 +22,15 @@ typedef struct group { /* of equal records */
   int64_t n[2];  /* records in train, in test */
 } group;
 
-typedef struct leak { int64_t record, other; } leak;
+typedef struct leak {
+  int64_t record, other;
+} leak;
 
-typedef struct file { const wok__input *in; int split; int64_t begin; } file; /* begin: the number of its first record */
+typedef struct file {
+  const wok__input *in;
+  int split;
+  int64_t begin;
+} file; /* begin: the number of its first record */
 
 typedef struct dedup {
   wok_ctx *c;
@@ -30,7 +44,7 @@ typedef struct dedup {
   wok__store *store;
   int64_t *count; /* records of each stream */
   int64_t records;
-  uint8_t *gone;  /* a bit for each record */
+  uint8_t *gone; /* a bit for each record */
   leak *leak;
   int64_t nleaks, most_leaks;
   wok__task task;
@@ -59,11 +73,13 @@ static wok_status hash_all(dedup *d, wok__reader *r, int64_t *last, wok__str *bu
     wok__piece p;
     WOK__TRY(wok__reader_next(r, &p, &more));
     if (!more) break;
-    for (; input < p.input; input++) d->file[input + 1].begin = p.record; /* files without records begin there too */
+    for (; input < p.input; input++)
+      d->file[input + 1].begin = p.record; /* files without records begin there too */
     if (p.first && p.last) {
       const uint8_t *z = p.p;
       int64_t n = p.n;
-      if (d->o->field) wok__field_of(&z, &n, d->o->field, (uint8_t)(d->o->field_separator ? d->o->field_separator : '\t'));
+      if (d->o->field)
+        wok__field_of(&z, &n, d->o->field, (uint8_t)(d->o->field_separator ? d->o->field_separator : '\t'));
       WOK__TRY(wok__normal_form(d->c, d->o->normal, &z, &n, buf));
       WOK__TRY(add_key(d, wok__hash64(z, n, d->salt[0]), wok__hash64(z, n, d->salt[1]), p.record, last));
     } else {
@@ -74,7 +90,8 @@ static wok_status hash_all(dedup *d, wok__reader *r, int64_t *last, wok__str *bu
     }
     split_info(d, d->file[p.input].split)->records += p.last;
     d->records = p.record + p.last;
-    if (!p.last || (p.record & (LOOK_EVERY - 1)) == 0) WOK__TRY(wok__task_at(&d->task, wok__reader_taken(r), "reading"));
+    if (!p.last || (p.record & (LOOK_EVERY - 1)) == 0)
+      WOK__TRY(wok__task_at(&d->task, wok__reader_taken(r), "reading"));
   }
   for (; input + 1 < d->all.n; input++) d->file[input + 1].begin = d->records;
   return wok__store_end(d->store);
@@ -90,9 +107,16 @@ static wok_status first_pass(dedup *d) {
   wok_status s = last && d->count ? WOK_OK : wok__nomem(d->c, n * 16);
   for (int i = 0; s == WOK_OK && i < n; i++) last[i] = -1;
   if (s == WOK_OK)
-    s = wok__store_new(d->c, &d->store, &(wok__store_opts){.streams = n, .block = d->block, .memory = d->region,
-                                                           .dir = d->o->tmp ? d->o->tmp : "/var/tmp", .threaded = wok__ctx_threads(d->c) > 1});
-  if (s == WOK_OK) s = wok__reader_open(d->c, &r, &d->all, &(wok__reader_opts){.how = d->o->records, .buffer = d->buffer, .ahead = wok__ctx_threads(d->c) > 1});
+    s = wok__store_new(d->c, &d->store,
+                       &(wok__store_opts){.streams = n,
+                                          .block = d->block,
+                                          .memory = d->region,
+                                          .dir = d->o->tmp ? d->o->tmp : "/var/tmp",
+                                          .threaded = wok__ctx_threads(d->c) > 1});
+  if (s == WOK_OK)
+    s = wok__reader_open(
+        d->c, &r, &d->all,
+        &(wok__reader_opts){.how = d->o->records, .buffer = d->buffer, .ahead = wok__ctx_threads(d->c) > 1});
   if (s == WOK_OK) s = hash_all(d, r, last, &buf);
   wok__reader_close(r);
   wok__free(last);
@@ -106,8 +130,10 @@ static int split_of(const dedup *d, int64_t record) {
   int lo = 0, hi = d->all.n - 1; /* the last file that begins at or before it */
   while (lo < hi) {
     int mid = lo + (hi - lo + 1) / 2;
-    if (d->file[mid].begin <= record) lo = mid;
-    else hi = mid - 1;
+    if (d->file[mid].begin <= record)
+      lo = mid;
+    else
+      hi = mid - 1;
   }
   return lo;
 }
@@ -155,7 +181,9 @@ static wok_status too_many(dedup *d, int64_t need) {
   char n[32], m[32];
   wok__format_size(n, (int64_t)sizeof n, need);
   wok__format_size(m, (int64_t)sizeof m, d->memory);
-  return wok__fail(d->c, WOK_LIMIT, "%lld records take about %s of memory to compare, and the limit is %s: give more --memory", (long long)d->records, n, m);
+  return wok__fail(d->c, WOK_LIMIT,
+                   "%lld records take about %s of memory to compare, and the limit is %s: give more --memory",
+                   (long long)d->records, n, m);
 }
 
 static uint64_t table_size(int64_t records) { /* at most two thirds full */
@@ -170,7 +198,8 @@ static wok_status find_repeated(dedup *d) {
   int64_t table = (int64_t)(table_size(most) * sizeof(group));
   int64_t held = wok__store_spilled(d->store) ? d->region - wok__store_free_bytes(d->store) : 0;
   int64_t need = table + bitmap + held + (wok__store_spilled(d->store) ? most * 18 : 0);
-  if (need > d->memory && table + bitmap > d->memory / 2) return too_many(d, d->memory / 2 + 2 * (table + bitmap));
+  if (need > d->memory && table + bitmap > d->memory / 2)
+    return too_many(d, d->memory / 2 + 2 * (table + bitmap));
   wok__store_trim(d->store);
   d->most_leaks = d->o->leaks ? d->memory / 16 / (int64_t)sizeof *d->leak : 0;
   d->gone = wok__calloc(bitmap, 1);
@@ -196,7 +225,12 @@ static wok_status find_repeated(dedup *d) {
 
 /* ---- second pass ---- */
 
-typedef struct sink { wok__out *out; uint8_t *p; uint64_t *ends; int64_t n, bytes; } sink;
+typedef struct sink {
+  wok__out *out;
+  uint8_t *p;
+  uint64_t *ends;
+  int64_t n, bytes;
+} sink;
 
 static wok_status flush(sink *k) {
   if (k->n == 0) return WOK_OK;
@@ -218,12 +252,20 @@ static wok_status keep_piece(sink *k, const wok__piece *p, const char *end, int6
   return WOK_OK;
 }
 
-static wok_status open_sink(dedup *d, sink *k, const char *path, const uint8_t *header, int64_t nheader, const char *end, int64_t nend) {
+static wok_status open_sink(dedup *d, sink *k, const char *path, const uint8_t *header, int64_t nheader,
+                            const char *end, int64_t nend) {
   k->p = wok__malloc(BATCH);
   k->ends = wok__malloc(BATCH_RECORDS * (int64_t)sizeof *k->ends);
   if (!k->p || !k->ends) return wok__nomem(d->c, BATCH);
-  WOK__TRY(wok__out_new(d->c, &k->out, &(wok__out_opts){.path = path, .packing = d->o->packing, .level = d->o->level, .total = d->records,
-                                                        .header = header, .nheader = nheader, .terminator = end, .nterminator = nend}));
+  WOK__TRY(wok__out_new(d->c, &k->out,
+                        &(wok__out_opts){.path = path,
+                                         .packing = d->o->packing,
+                                         .level = d->o->level,
+                                         .total = d->records,
+                                         .header = header,
+                                         .nheader = nheader,
+                                         .terminator = end,
+                                         .nterminator = nend}));
   return wok__out_begin(k->out);
 }
 
@@ -244,11 +286,14 @@ static wok_status copy_kept(dedup *d, wok__reader *r, sink *k, int64_t begin) {
       open = true;
     }
     if (!more) break;
-    if (p.record >= d->records) return wok__fail(d->c, WOK_MISMATCH, "%s: was changed while it was being read", d->all.list[p.input].shown);
+    if (p.record >= d->records)
+      return wok__fail(d->c, WOK_MISMATCH, "%s: was changed while it was being read",
+                       d->all.list[p.input].shown);
     bool gone = d->gone[p.record >> 3] >> (p.record & 7) & 1;
     sink *to = &k[d->file[p.input].split];
     if (!gone && to->out) WOK__TRY(keep_piece(to, &p, end, nend));
-    if ((p.record & (LOOK_EVERY - 1)) == 0) WOK__TRY(wok__task_at(&d->task, begin + wok__reader_taken(r), "writing"));
+    if ((p.record & (LOOK_EVERY - 1)) == 0)
+      WOK__TRY(wok__task_at(&d->task, begin + wok__reader_taken(r), "writing"));
   }
   for (int i = 0; i < 2; i++)
     if (k[i].out) WOK__TRY(flush(&k[i]));
@@ -262,7 +307,9 @@ static wok_status second_pass(dedup *d) {
   if (!d->o->out && !d->o->test_out) return WOK_OK;
   wok__reader *r;
   sink k[2] = {0};
-  WOK__TRY(wok__reader_open(d->c, &r, &d->all, &(wok__reader_opts){.how = d->o->records, .buffer = d->buffer, .ahead = wok__ctx_threads(d->c) > 1}));
+  WOK__TRY(wok__reader_open(
+      d->c, &r, &d->all,
+      &(wok__reader_opts){.how = d->o->records, .buffer = d->buffer, .ahead = wok__ctx_threads(d->c) > 1}));
   wok_status s = copy_kept(d, r, k, d->task.done);
   for (int i = 0; i < 2; i++) {
     wok__out_free(k[i].out, false);
@@ -283,7 +330,9 @@ static int by_record(const void *a, const void *b) {
 static wok_status write_leaks(dedup *d) {
   if (!d->o->leaks) return WOK_OK;
   int64_t n = d->info.listed = WOK__MIN(d->nleaks, d->most_leaks);
-  if (n < d->nleaks) wok__log(d->c, WOK_LOG_WARN, "%s lists %lld of %lld records: more did not fit into memory", d->o->leaks, (long long)n, (long long)d->nleaks);
+  if (n < d->nleaks)
+    wok__log(d->c, WOK_LOG_WARN, "%s lists %lld of %lld records: more did not fit into memory", d->o->leaks,
+             (long long)n, (long long)d->nleaks);
   if (n > 1) qsort(d->leak, (size_t)n, sizeof *d->leak, by_record);
   wok__writer *w;
   WOK__TRY(wok__writer_open(d->c, &w, d->o->leaks));
@@ -321,7 +370,10 @@ static wok_status find_files(dedup *d, const char *const *files, int n) {
     for (int i = 0; i < d->in[split].n; i++) {
       const wok__input *in = &d->in[split].list[i];
       if (twice && !in->regular)
-        return wok__fail(d->c, WOK_INVALID, "%s: is read twice, which a pipe does not allow: write it to a file first (packed ones are read as they are)", in->shown);
+        return wok__fail(d->c, WOK_INVALID,
+                         "%s: is read twice, which a pipe does not allow: write it to a file first (packed "
+                         "ones are read as they are)",
+                         in->shown);
       d->file[d->all.n] = (file){.in = in, .split = split};
       d->all.list[d->all.n++] = *in;
     }
@@ -335,10 +387,14 @@ static int log2_below(int64_t n) { return n < 1 ? 0 : 63 - __builtin_clzll((uint
 
 static void plan(dedup *d) {
   int64_t limit = wok__ctx_opts(d->c)->mem_limit;
-  d->memory = WOK__MAX(d->o->memory ? d->o->memory : limit ? limit : wok__memory_free() / 2, (int64_t)LEAST_MEMORY);
+  d->memory = WOK__MAX(d->o->memory ? d->o->memory
+                       : limit      ? limit
+                                    : wok__memory_free() / 2,
+                       (int64_t)LEAST_MEMORY);
   d->buffer = WOK__MIN(d->memory / 8, INT64_C(5) << 20);
   d->region = d->memory / 2;
-  d->block = WOK__MIN(WOK__MAX(INT64_C(1) << log2_below(d->memory / 4096), (int64_t)LEAST_BLOCK), (int64_t)MOST_BLOCK);
+  d->block = WOK__MIN(WOK__MAX(INT64_C(1) << log2_below(d->memory / 4096), (int64_t)LEAST_BLOCK),
+                      (int64_t)MOST_BLOCK);
   d->bits = WOK__MIN(log2_below(d->region / 4 / d->block), (int)MOST_BITS);
   /* small corpora do not need many streams: at worst a record for every byte makes a table of a few MB */
   if (d->all.all_regular) d->bits = WOK__MIN(d->bits, log2_below(d->all.bytes / (64 << 10) + 1) + 1);
@@ -347,8 +403,10 @@ static void plan(dedup *d) {
 static wok_status run(dedup *d, const char *const *files, int n) {
   WOK__TRY(find_files(d, files, n));
   plan(d);
-  if (getrandom(d->salt, sizeof d->salt, 0) != (ssize_t)sizeof d->salt) d->salt[0] = (uint64_t)wok__unix_ms(), d->salt[1] = ~d->salt[0];
-  wok__task_begin(&d->task, d->c, "dedup", "bytes", d->all.all_regular ? d->all.bytes * (1 + (d->o->out || d->o->test_out)) : 0);
+  if (getrandom(d->salt, sizeof d->salt, 0) != (ssize_t)sizeof d->salt)
+    d->salt[0] = (uint64_t)wok__unix_ms(), d->salt[1] = ~d->salt[0];
+  wok__task_begin(&d->task, d->c, "dedup", "bytes",
+                  d->all.all_regular ? d->all.bytes * (1 + (d->o->out || d->o->test_out)) : 0);
   WOK__TRY(first_pass(d));
   WOK__TRY(find_repeated(d));
   WOK__TRY(write_leaks(d));
@@ -358,15 +416,21 @@ static wok_status run(dedup *d, const char *const *files, int n) {
 
 static wok_status check_options(wok_ctx *c, const wok_dedup_opts *o) {
   WOK__TRY(wok__record_opts_check(c, &o->records));
-  if (o->field < 0 || o->memory < 0 || o->ntest < 0) return wok__fail(c, WOK_INVALID, "fields, memory and files must not be negative");
-  if (o->memory && o->memory < LEAST_MEMORY) return wok__fail(c, WOK_INVALID, "de-duplication takes at least 8 MiB of memory");
-  if ((unsigned)o->normal > WOK_NORMAL_FOLD || (unsigned)o->packing > WOK_PACKING_ZSTD) return wok__fail(c, WOK_INVALID, "no such normal form or packing");
-  if (!o->ntest && (o->test_out || o->leaks || o->from_train)) return wok__fail(c, WOK_INVALID, "a test output or a table of leaks needs test files");
-  if (o->out && o->test_out && strcmp(o->out, o->test_out) == 0) return wok__fail(c, WOK_INVALID, "%s: both outputs have this name", o->out);
+  if (o->field < 0 || o->memory < 0 || o->ntest < 0)
+    return wok__fail(c, WOK_INVALID, "fields, memory and files must not be negative");
+  if (o->memory && o->memory < LEAST_MEMORY)
+    return wok__fail(c, WOK_INVALID, "de-duplication takes at least 8 MiB of memory");
+  if ((unsigned)o->normal > WOK_NORMAL_FOLD || (unsigned)o->packing > WOK_PACKING_ZSTD)
+    return wok__fail(c, WOK_INVALID, "no such normal form or packing");
+  if (!o->ntest && (o->test_out || o->leaks || o->from_train))
+    return wok__fail(c, WOK_INVALID, "a test output or a table of leaks needs test files");
+  if (o->out && o->test_out && strcmp(o->out, o->test_out) == 0)
+    return wok__fail(c, WOK_INVALID, "%s: both outputs have this name", o->out);
   return WOK_OK;
 }
 
-wok_status wok_dedup(wok_ctx *c, const char *const *files, int nfiles, const wok_dedup_opts *o, wok_dedup_info *info) {
+wok_status wok_dedup(wok_ctx *c, const char *const *files, int nfiles, const wok_dedup_opts *o,
+                     wok_dedup_info *info) {
   static const wok_dedup_opts defaults;
   if (!o) o = &defaults;
   double begun = wok__now();

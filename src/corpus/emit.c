@@ -33,6 +33,7 @@ typedef struct emitter {
   place place[SETS][MOST_PLACES];
   int n; /* places in use in this round */
   int set;
+  int punched; /* streams below this one were given back to the disk */
 } emitter;
 
 /* ---- sorting ---- */
@@ -165,8 +166,8 @@ static wok_status prepare(emitter *m, place *p, int i) {
   p->records = n->records;
   p->bytes = n->bytes + n->records * m->s->nterminator;
   int64_t cells = INT64_C(4) << cell_bits(n->records);
-  if (!grow(&p->e, &p->cap_e, 2 * n->records * (int64_t)sizeof(entry)) || !grow(&p->cell, &p->cap_cell, cells) ||
-      !grow(&p->out, &p->cap_out, p->bytes))
+  if (!grow(&p->e, &p->cap_e, 2 * n->records * (int64_t)sizeof(entry)) ||
+      !grow(&p->cell, &p->cap_cell, cells) || !grow(&p->out, &p->cap_out, p->bytes))
     return wok__nomem(m->s->c, place_bytes(m, i));
   return WOK_OK;
 }
@@ -245,7 +246,8 @@ static wok_status emit_long(emitter *m, int i) {
   wok__cursor_begin(&k, m->store, s->c, t, block);
   if (st == WOK_OK) st = index_stream(s, &k, e, n);
   entry *sorted = st == WOK_OK ? sort_entries(s, e, cell, n, m->used) : NULL;
-  for (int64_t j = 0; st == WOK_OK && j < n && s->given < s->want; j++) st = copy_record(s, &k, &sorted[j], buf);
+  for (int64_t j = 0; st == WOK_OK && j < n && s->given < s->want; j++)
+    st = copy_record(s, &k, &sorted[j], buf);
   wok__free(e);
   wok__free(cell);
   wok__free(buf);
@@ -254,9 +256,11 @@ static wok_status emit_long(emitter *m, int i) {
   return st;
 }
 
-static wok_status emit_store(wok__shuffle *s, wok__store *store, const wok__counts *count, int streams, int used, int first, bool top);
+static wok_status emit_store(wok__shuffle *s, wok__store *store, const wok__counts *count, int streams,
+                             int used, int first, bool top);
 
-static wok_status scatter_again(emitter *m, wok__cursor *k, wok__store *child, wok__counts *count, int64_t *last, int64_t n) {
+static wok_status scatter_again(emitter *m, wok__cursor *k, wok__store *child, wok__counts *count,
+                                int64_t *last, int64_t n) {
   uint64_t id = UINT64_MAX, d, hi, lo, v;
   WOK__TRY(wok__cursor_seek(k, 0));
   for (int64_t i = 0; i < n; i++) {
@@ -298,7 +302,11 @@ static wok_status emit_split(emitter *m, int i) {
   if (strcmp(s->path, "-") == 0 && !s->o->tmp) dir = "/var/tmp";
   if (st == WOK_OK && dir) {
     for (int b = 0; b < CHILDREN; b++) last[b] = -1;
-    wok__store_opts o = {.streams = CHILDREN, .block = WOK__MIN(s->block, WOK__MAX(s->region / CHILDREN / 4, 4096)), .memory = s->region / 2, .dir = dir, .threaded = s->threaded};
+    wok__store_opts o = {.streams = CHILDREN,
+                         .block = WOK__MIN(s->block, WOK__MAX(s->region / CHILDREN / 4, 4096)),
+                         .memory = s->region / 2,
+                         .dir = dir,
+                         .threaded = s->threaded};
     while (o.block & (o.block - 1)) o.block &= o.block - 1;
     st = wok__store_new(s->c, &child, &o);
   }
@@ -329,7 +337,8 @@ static wok_status checkpoint(emitter *m, int next, bool now) {
   if (!s->resumable || (!now && s->since_checkpoint < s->checkpoint_bytes)) return WOK_OK;
   s->since_checkpoint = 0;
   WOK__TRY(wok__resume_checkpoint(s, next));
-  wok__store_punch(m->store, 0, next);
+  wok__store_punch(m->store, m->punched, next);
+  m->punched = next;
   return WOK_OK;
 }
 
@@ -360,8 +369,10 @@ static wok_status emit_all(emitter *m, int streams, int first, bool top) {
   bool resident = true;
   for (int i = first; i < streams && s->given < s->want;) {
     WOK__TRY(fill_places(m, &i, streams));
-    if (m->n > 0) WOK__TRY(use_places(m));
-    else if (i < streams) WOK__TRY(emit_large(m, i++));
+    if (m->n > 0)
+      WOK__TRY(use_places(m));
+    else if (i < streams)
+      WOK__TRY(emit_large(m, i++));
     if (!top || !wok__store_spilled(m->store)) continue;
     /* from here on nothing is needed that lies in memory alone */
     bool in_file = i == streams || wok__store_stream(m->store, i)->spilled;
@@ -372,7 +383,8 @@ static wok_status emit_all(emitter *m, int streams, int first, bool top) {
   return WOK_OK;
 }
 
-static wok_status emit_store(wok__shuffle *s, wok__store *store, const wok__counts *count, int streams, int used, int first, bool top) {
+static wok_status emit_store(wok__shuffle *s, wok__store *store, const wok__counts *count, int streams,
+                             int used, int first, bool top) {
   emitter *m = wok__calloc(1, (int64_t)sizeof *m);
   if (!m) return wok__nomem(s->c, (int64_t)sizeof *m);
   m->s = s;

@@ -41,7 +41,9 @@ int wok__natural_order(const char *a, const char *b) {
   return d < 0 ? -1 : d > 0;
 }
 
-static int by_name(const void *a, const void *b) { return wok__natural_order(*(char *const *)a, *(char *const *)b); }
+static int by_name(const void *a, const void *b) {
+  return wok__natural_order(*(char *const *)a, *(char *const *)b);
+}
 
 static wok_status add(finder *f, const char *path, const struct stat *st) {
   wok__inputs *in = f->in;
@@ -59,7 +61,8 @@ static wok_status add(finder *f, const char *path, const struct stat *st) {
   bool standard = strcmp(path, "-") == 0;
   i->shown = standard ? "standard input" : i->path;
   i->regular = !standard && S_ISREG(st->st_mode);
-  if (standard && f->standard) return wok__fail(f->c, WOK_INVALID, "standard input (-) can be read only once");
+  if (standard && f->standard)
+    return wok__fail(f->c, WOK_INVALID, "standard input (-) can be read only once");
   f->standard |= standard;
   if (i->regular) {
     i->size = (int64_t)st->st_size;
@@ -75,7 +78,8 @@ static wok_status add(finder *f, const char *path, const struct stat *st) {
 static wok_status find(finder *f, const char *name, int depth);
 
 static wok_status directory(finder *f, const char *name, int depth) {
-  if (depth > DEEPEST) return wok__fail(f->c, WOK_LIMIT, "%s: more than %d directories inside each other", name, (int)DEEPEST);
+  if (depth > DEEPEST)
+    return wok__fail(f->c, WOK_LIMIT, "%s: more than %d directories inside each other", name, (int)DEEPEST);
   char **names;
   int64_t n;
   wok__arena *a = wok__arena_new(0);
@@ -125,8 +129,10 @@ static wok_status from_list(finder *f, const char *from0) {
   wok_status s = WOK_OK;
   for (int64_t i = 0; s == WOK_OK && i < n;) { /* the text ends with a NUL of its own */
     int64_t k = (int64_t)strlen(text + i);
-    if (k == 0) s = wok__fail(f->c, WOK_FORMAT, "%s: an empty name at byte %lld", from0, (long long)i);
-    else s = find(f, text + i, 0);
+    if (k == 0)
+      s = wok__fail(f->c, WOK_FORMAT, "%s: an empty name at byte %lld", from0, (long long)i);
+    else
+      s = find(f, text + i, 0);
     i += k + 1;
   }
   wok__free(text);
@@ -154,7 +160,8 @@ wok_status wok__inputs_find(wok_ctx *c, wok__inputs *in, const char *const *name
   wok_status s = in->arena ? WOK_OK : wok__nomem(c, 0);
   for (int i = 0; s == WOK_OK && i < n; i++) s = find(&f, names[i], 0);
   if (s == WOK_OK && from0) s = from_list(&f, from0);
-  if (s == WOK_OK && in->n == 0) s = wok__fail(c, WOK_INVALID, "no files were given (a directory may be empty)");
+  if (s == WOK_OK && in->n == 0)
+    s = wok__fail(c, WOK_INVALID, "no files were given (a directory may be empty)");
   if (s == WOK_OK) s = look_for_packing(&f);
   if (s) wok__inputs_free(in);
   return s;

@@ -51,7 +51,8 @@ static bool can_punch(const char *dir) {
 #if defined(O_TMPFILE) && defined(FALLOC_FL_PUNCH_HOLE)
   int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (fd < 0) return false;
-  ok = pwrite(fd, "x", 1, 8191) == 1 && fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) == 0;
+  ok = pwrite(fd, "x", 1, 8191) == 1 &&
+       fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) == 0;
   (void)close(fd);
 #endif
   return ok;

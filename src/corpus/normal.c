@@ -24,7 +24,10 @@ static int space(const uint8_t *p, int64_t n) {
   if (n < 3) return 0;
   uint32_t cp = (uint32_t)(p[0] & 15) << 12 | (uint32_t)(p[1] & 63) << 6 | (uint32_t)(p[2] & 63);
   if (p[0] != 0xe1 && p[0] != 0xe2 && p[0] != 0xe3) return 0;
-  return cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200a) || cp == 0x2028 || cp == 0x2029 || cp == 0x202f || cp == 0x205f || cp == 0x3000 ? 3 : 0;
+  return cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200a) || cp == 0x2028 || cp == 0x2029 || cp == 0x202f ||
+                 cp == 0x205f || cp == 0x3000
+             ? 3
+             : 0;
 }
 
 static void squeeze(const uint8_t *p, int64_t n, wok__str *to) {
@@ -49,8 +52,10 @@ wok_status wok__normal_form(wok_ctx *c, wok_normal how, const uint8_t **p, int64
   if (how == WOK_NORMAL_NONE) return WOK_OK;
   utf8proc_uint8_t *folded = NULL;
   if (how == WOK_NORMAL_FOLD) {
-    utf8proc_ssize_t k = utf8proc_map(*p, (utf8proc_ssize_t)*n, &folded,
-                                      (utf8proc_option_t)(UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE));
+    utf8proc_ssize_t k =
+        utf8proc_map(*p, (utf8proc_ssize_t)*n, &folded,
+                     (utf8proc_option_t)(UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT |
+                                         UTF8PROC_CASEFOLD | UTF8PROC_IGNORE));
     if (k == UTF8PROC_ERROR_NOMEM) return wok__nomem(c, *n);
     if (k >= 0) *p = folded, *n = (int64_t)k;
   }

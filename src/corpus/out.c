@@ -17,7 +17,9 @@ typedef struct frame {
   bool failed;
 } frame;
 
-typedef struct made { char *path, *part; } made; /* part NULL: written in place */
+typedef struct made {
+  char *path, *part;
+} made; /* part NULL: written in place */
 
 struct wok__out {
   wok_ctx *c;
@@ -31,9 +33,9 @@ struct wok__out {
   wok__out_place at; /* at.file: number of the open file, counting the held one */
   int fd;            /* -1: none is open */
   bool in_place, seekable;
-  int64_t came;      /* records, in all */
+  int64_t came; /* records, in all */
   frame *frame;
-  int frames, full;  /* frames full; the next one is being filled */
+  int frames, full; /* frames full; the next one is being filled */
   int64_t frame_bound;
 };
 
@@ -53,7 +55,9 @@ static bool ends_in(const char *z, const char *with) {
 
 wok_packing wok__packing_by_name(wok_packing p, const char *path) {
   if (p != WOK_PACKING_BY_NAME) return p;
-  return ends_in(path, ".gz") ? WOK_PACKING_GZIP : ends_in(path, ".zst") ? WOK_PACKING_ZSTD : WOK_PACKING_NONE;
+  return ends_in(path, ".gz")    ? WOK_PACKING_GZIP
+         : ends_in(path, ".zst") ? WOK_PACKING_ZSTD
+                                 : WOK_PACKING_NONE;
 }
 
 static bool in_held(const wok__out *o) { return o->o.held && o->at.file == 0; }
@@ -67,7 +71,9 @@ int64_t wok__out_memory(wok_packing packing, const char *path, int threads) {
 
 /* ---- files ---- */
 
-static bool sharded(const wok__out *o) { return o->o.shards > 0 || o->o.shard_records > 0 || o->o.shard_bytes > 0; }
+static bool sharded(const wok__out *o) {
+  return o->o.shards > 0 || o->o.shard_records > 0 || o->o.shard_bytes > 0;
+}
 
 /* The records of file number i; -1: no limit by number. */
 static int64_t records_of(const wok__out *o, int64_t file) {
@@ -107,8 +113,10 @@ static wok_status open_file(wok__out *o, bool again) {
   if (exists && S_ISDIR(st.st_mode)) return wok__fail(o->c, WOK_IO, "%s: is a directory, not a file", path);
   o->in_place = standard || (exists && !S_ISREG(st.st_mode));
   o->seekable = !o->in_place;
-  if (standard) o->fd = 1;
-  else if (o->in_place) o->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+  if (standard)
+    o->fd = 1;
+  else if (o->in_place)
+    o->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
   else {
     m.part = wok__arena_printf(o->names, "%s.part", path);
     if (!m.part) return wok__nomem(o->c, 0);
@@ -136,19 +144,25 @@ static wok_status put(wok__out *o, const uint8_t *p, int64_t n) {
   if (o->under_way >= WOK__BEHIND_MOST) WOK__TRY(wok__out_wait(o));
   o->under_way++;
   const char *name = o->made[o->at.file].path;
-  WOK__TRY(wok__behind_write(o->behind, o->fd, strcmp(name, "-") == 0 ? "standard output" : name, o->seekable ? o->at.bytes : -1, p, n, 0));
+  WOK__TRY(wok__behind_write(o->behind, o->fd, strcmp(name, "-") == 0 ? "standard output" : name,
+                             o->seekable ? o->at.bytes : -1, p, n, 0));
   o->at.bytes += n;
   return WOK_OK;
 }
 
-typedef struct packing_job { wok__out *o; int level; wok_packing how; } packing_job;
+typedef struct packing_job {
+  wok__out *o;
+  int level;
+  wok_packing how;
+} packing_job;
 
 static void pack_frame(void *arg, int64_t tile, int worker) {
   (void)worker;
   packing_job *j = arg;
   frame *f = &j->o->frame[tile];
   if (j->how == WOK_PACKING_ZSTD) {
-    size_t k = ZSTD_compress(f->packed, (size_t)j->o->frame_bound, f->raw, (size_t)f->n, j->level ? j->level : 3);
+    size_t k =
+        ZSTD_compress(f->packed, (size_t)j->o->frame_bound, f->raw, (size_t)f->n, j->level ? j->level : 3);
     f->failed = ZSTD_isError(k);
     f->npacked = f->failed ? 0 : (int64_t)k;
     return;
@@ -175,7 +189,8 @@ static wok_status pack_full(wok__out *o, bool last) {
     if (o->frame[i].failed) return wok__nomem(o->c, 0);
     WOK__TRY(put(o, o->frame[i].packed, o->frame[i].npacked));
   }
-  if (n <= o->full && o->full > 0) { /* the one being filled comes to the front; its raw bytes are not under way */
+  if (n <= o->full &&
+      o->full > 0) { /* the one being filled comes to the front; its raw bytes are not under way */
     frame f = o->frame[0];
     o->frame[0] = o->frame[o->full];
     o->frame[o->full] = f;
@@ -212,7 +227,8 @@ static wok_status close_file(wok__out *o) {
   o->fd = -1;
   if (fd == 1 && o->in_place && strcmp(m->path, "-") == 0) return WOK_OK;
   wok_status s = WOK_OK;
-  if (m->part && (ftruncate(fd, (off_t)o->at.bytes) != 0 || fsync(fd) != 0)) s = wok__fail_errno(o->c, errno, "%s: cannot be written", m->path);
+  if (m->part && (ftruncate(fd, (off_t)o->at.bytes) != 0 || fsync(fd) != 0))
+    s = wok__fail_errno(o->c, errno, "%s: cannot be written", m->path);
   if (close(fd) != 0 && s == WOK_OK) s = wok__fail_errno(o->c, errno, "%s: cannot be written", m->path);
   return s;
 }
@@ -233,7 +249,8 @@ static wok_status next_file(wok__out *o) {
 /* Before a record of so many bytes: goes on to the file it belongs to. An empty shard (more shards than records) is a file too. */
 static wok_status turn(wok__out *o, int64_t size) {
   while (o->at.left == 0) WOK__TRY(next_file(o));
-  if (o->o.shard_bytes && !in_held(o) && o->at.records > 0 && o->at.raw + size > o->o.shard_bytes) WOK__TRY(next_file(o));
+  if (o->o.shard_bytes && !in_held(o) && o->at.records > 0 && o->at.raw + size > o->o.shard_bytes)
+    WOK__TRY(next_file(o));
   return WOK_OK;
 }
 
@@ -286,18 +303,22 @@ wok_status wok__out_checkpoint(wok__out *o, wok__out_place *place, const uint8_t
 wok_status wok__out_resume(wok__out *o, const wok__out_place *place, const uint8_t *pending) {
   for (o->at.file = 0; o->at.file < place->file; o->at.file++) {
     const char *path = name_of(o, o->at.file);
-    made m = {path ? wok__arena_strdup(o->names, path) : NULL, path ? wok__arena_printf(o->names, "%s.part", path) : NULL};
+    made m = {path ? wok__arena_strdup(o->names, path) : NULL,
+              path ? wok__arena_printf(o->names, "%s.part", path) : NULL};
     if (!m.part) return wok__nomem(o->c, 0);
-    if (!wok__exists(m.part)) return wok__fail(o->c, WOK_MISMATCH, "%s is gone: begin anew without --resume", m.part);
+    if (!wok__exists(m.part))
+      return wok__fail(o->c, WOK_MISMATCH, "%s is gone: begin anew without --resume", m.part);
     WOK__TRY(note_made(o, m));
   }
   o->at = *place;
   WOK__TRY(open_file(o, true));
   struct stat st;
   if (fstat(o->fd, &st) != 0 || (int64_t)st.st_size < place->bytes)
-    return wok__fail(o->c, WOK_MISMATCH, "%s is shorter than it was: begin anew without --resume", o->made[o->at.file].part);
+    return wok__fail(o->c, WOK_MISMATCH, "%s is shorter than it was: begin anew without --resume",
+                     o->made[o->at.file].part);
   if (packed(o)) {
-    if (place->pending < 0 || place->pending >= FRAME) return wok__fail(o->c, WOK_CORRUPT, "a damaged checkpoint: begin anew without --resume");
+    if (place->pending < 0 || place->pending >= FRAME)
+      return wok__fail(o->c, WOK_CORRUPT, "a damaged checkpoint: begin anew without --resume");
     memcpy(o->frame[0].raw, pending, (size_t)place->pending);
     o->frame[0].n = place->pending;
   }
@@ -330,7 +351,9 @@ wok_status wok__out_new(wok_ctx *c, wok__out **out, const wok__out_opts *opts) {
   o->packing[0] = opts->held ? wok__packing_by_name(opts->packing, opts->held) : WOK_PACKING_NONE;
   o->names = wok__arena_new(4096);
   wok_status s = o->names ? wok__behind_new(c, &o->behind, opts->threaded) : wok__nomem(c, 0);
-  if (s == WOK_OK && (o->packing[0] != WOK_PACKING_NONE || o->packing[1] != WOK_PACKING_NONE)) s = make_frames(o);
+  if (s == WOK_OK) wok__behind_early(o->behind);
+  if (s == WOK_OK && (o->packing[0] != WOK_PACKING_NONE || o->packing[1] != WOK_PACKING_NONE))
+    s = make_frames(o);
   if (s) {
     wok__out_free(o, false);
     return s;

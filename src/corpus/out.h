@@ -12,8 +12,8 @@ typedef struct wok__out_opts {
   int level;
   int64_t shards, shard_records, shard_bytes; /* one of them, or none */
   const char *held;
-  int64_t held_records; /* go there first */
-  int64_t total;        /* records that will come, the held ones included */
+  int64_t held_records;  /* go there first */
+  int64_t total;         /* records that will come, the held ones included */
   const uint8_t *header; /* at the top of every file */
   int64_t nheader;
   const char *terminator;

@@ -8,10 +8,16 @@
 #include <time.h>
 #include "corpus/reader.h"
 
-enum { CHUNKS = 3, USUAL_BUFFER = 5 << 20, LEAST_BUFFER = 1 << 14, MOST_SEPARATOR = 4096, MOST_HEADER = 16 << 20 };
+enum {
+  CHUNKS = 3,
+  USUAL_BUFFER = 5 << 20,
+  LEAST_BUFFER = 1 << 14,
+  MOST_SEPARATOR = 4096,
+  MOST_HEADER = 16 << 20
+};
 
 typedef struct chunk {
-  uint8_t *buf;  /* room, then the bytes */
+  uint8_t *buf; /* room, then the bytes */
   int64_t n;
   int input;
   bool begins, ends; /* the first, the last of its input */
@@ -36,7 +42,7 @@ struct wok__reader {
 
   /* between the two */
   chunk ring[CHUNKS];
-  int chunks; /* in use: one without a thread is not enough, the tail goes from one to the next */
+  int chunks;       /* in use: one without a thread is not enough, the tail goes from one to the next */
   int filled, head; /* how many wait to be cut; where */
   bool threaded, quit;
   atomic_bool stop;
@@ -45,7 +51,7 @@ struct wok__reader {
   pthread_cond_t changed;
 
   /* the cutter's */
-  chunk *k;        /* being cut; NULL: none */
+  chunk *k; /* being cut; NULL: none */
   uint8_t *at, *end;
   int64_t looked;  /* bytes from `at` on that hold no separator */
   int64_t lines;   /* separators seen of this record */
@@ -119,8 +125,10 @@ static wok_status wait_filled(wok__reader *r) {
 /* The next chunk becomes the current one; what was left of the last stands before it. */
 static wok_status advance(wok__reader *r) {
   chunk *k = &r->ring[r->head];
-  if (r->threaded) WOK__TRY(wait_filled(r));
-  else produce(r, k);
+  if (r->threaded)
+    WOK__TRY(wait_filled(r));
+  else
+    produce(r, k);
   if (k->status == WOK_INTERRUPTED) return wok__fail(r->c, WOK_INTERRUPTED, "interrupted");
   if (k->status) return wok__fail(r->c, k->status, "%s", wok_errmsg(r->own));
   int64_t left = r->end - r->at;
@@ -132,7 +140,8 @@ static wok_status advance(wok__reader *r) {
   r->taken = k->taken;
   r->head = (r->head + 1) % r->chunks;
   if (!r->threaded) return WOK_OK;
-  (void)pthread_mutex_lock(&r->lock); /* the chunk before this one is free now; this one stays ours until the next call */
+  (void)pthread_mutex_lock(
+      &r->lock); /* the chunk before this one is free now; this one stays ours until the next call */
   r->filled--;
   (void)pthread_cond_broadcast(&r->changed);
   (void)pthread_mutex_unlock(&r->lock);
@@ -142,12 +151,13 @@ static wok_status advance(wok__reader *r) {
 /* ---- byte order marks ---- */
 
 static wok_status byte_order(wok__reader *r) {
-  static const struct { const char *name; uint8_t mark[4]; int n; } marks[] = {
-      {NULL, {0xef, 0xbb, 0xbf}, 3},
-      {"UTF-32", {0xff, 0xfe, 0, 0}, 4},
-      {"UTF-32", {0, 0, 0xfe, 0xff}, 4},
-      {"UTF-16", {0xff, 0xfe}, 2},
-      {"UTF-16", {0xfe, 0xff}, 2},
+  static const struct {
+    const char *name;
+    uint8_t mark[4];
+    int n;
+  } marks[] = {
+      {NULL, {0xef, 0xbb, 0xbf}, 3}, {"UTF-32", {0xff, 0xfe, 0, 0}, 4}, {"UTF-32", {0, 0, 0xfe, 0xff}, 4},
+      {"UTF-16", {0xff, 0xfe}, 2},   {"UTF-16", {0xfe, 0xff}, 2},
   };
   const wok_record_opts *h = &r->o.how;
   if (h->keep_bom || h->fixed_bytes || h->prefix_bytes) return WOK_OK;
@@ -155,8 +165,10 @@ static wok_status byte_order(wok__reader *r) {
   for (int64_t i = 0; i < WOK__COUNT(marks); i++) {
     if (r->end - r->at < marks[i].n || memcmp(r->at, marks[i].mark, (size_t)marks[i].n) != 0) continue;
     if (marks[i].name)
-      return wok__fail(r->c, WOK_FORMAT, "%s: begins like %s text: convert it to UTF-8, or take its bytes as they are (--keep-bom)",
-                       name, marks[i].name);
+      return wok__fail(
+          r->c, WOK_FORMAT,
+          "%s: begins like %s text: convert it to UTF-8, or take its bytes as they are (--keep-bom)", name,
+          marks[i].name);
     wok__log(r->c, WOK_LOG_WARN, "%s: the byte order mark at its start is left out", name);
     r->at += marks[i].n;
     return WOK_OK;
@@ -185,7 +197,8 @@ static bool find_separator(wok__reader *r, uint8_t **end, uint8_t **next) {
 }
 
 static wok_status odd_end(wok__reader *r, const char *what) {
-  return wok__fail(r->c, WOK_CORRUPT, "%s: ends in the middle of %s (record %lld): it is cut short, or its records are others",
+  return wok__fail(r->c, WOK_CORRUPT,
+                   "%s: ends in the middle of %s (record %lld): it is cut short, or its records are others",
                    r->in->list[r->k->input].shown, what, (long long)r->in_file + 1);
 }
 
@@ -202,8 +215,8 @@ static wok_status known_length(wok__reader *r, bool *known) {
   uint64_t n = 0;
   for (int i = prefix; i-- > 0;) n = n << 8 | r->at[i];
   if (n > INT64_MAX - 8)
-    return wok__fail(r->c, WOK_CORRUPT, "%s: record %lld says that it has %llu bytes", r->in->list[r->k->input].shown,
-                     (long long)r->in_file + 1, (unsigned long long)n);
+    return wok__fail(r->c, WOK_CORRUPT, "%s: record %lld says that it has %llu bytes",
+                     r->in->list[r->k->input].shown, (long long)r->in_file + 1, (unsigned long long)n);
   r->missing = (int64_t)n + prefix;
   return WOK_OK;
 }
@@ -223,14 +236,17 @@ static wok_status cut(wok__reader *r, wok__piece *p, bool *found) {
   if (by_length(r)) {
     bool known = false;
     if (r->at < r->end || r->inside) WOK__TRY(known_length(r, &known));
-    if (known && r->missing <= r->end - r->at) end = next = r->at + r->missing, whole = true;
-    else if (over && (r->at < r->end || r->inside)) return odd_end(r, known ? "a record" : "a length");
+    if (known && r->missing <= r->end - r->at)
+      end = next = r->at + r->missing, whole = true;
+    else if (over && (r->at < r->end || r->inside))
+      return odd_end(r, known ? "a record" : "a length");
   } else {
     whole = find_separator(r, &end, &next);
     if (!whole && over && (r->at < r->end || r->inside)) {
       end = next = r->end, whole = true;
       /* several lines to a record, and the last has fewer: its separator is no content */
-      if (r->o.how.lines > 1 && end - r->at >= r->nsep && memcmp(end - r->nsep, r->sep, (size_t)r->nsep) == 0) end -= r->nsep;
+      if (r->o.how.lines > 1 && end - r->at >= r->nsep && memcmp(end - r->nsep, r->sep, (size_t)r->nsep) == 0)
+        end -= r->nsep;
     }
   }
   if (whole) {
@@ -289,8 +305,8 @@ static wok_status keep_header(wok__reader *r, const wok__piece *p) {
   wok__str_add(&r->header, p->p, p->n);
   if (p->last) wok__str_add(&r->header, r->terminator, r->nterminator);
   if (!r->header.failed) return WOK_OK;
-  return wok__fail(r->c, WOK_LIMIT, "%s: its header is over %d MB: is --header %lld meant?", r->in->list[p->input].shown,
-                   (int)(MOST_HEADER / 1000000), (long long)r->o.how.header);
+  return wok__fail(r->c, WOK_LIMIT, "%s: its header is over %d MB: is --header %lld meant?",
+                   r->in->list[p->input].shown, (int)(MOST_HEADER / 1000000), (long long)r->o.how.header);
 }
 
 wok_status wok__reader_next(wok__reader *r, wok__piece *p, bool *more) {
@@ -333,13 +349,18 @@ wok_status wok__record_opts_check(wok_ctx *c, const wok_record_opts *o) {
   int64_t n = o->separator ? o->separator_bytes ? o->separator_bytes : (int64_t)strlen(o->separator) : 1;
   bool by_len = o->fixed_bytes || o->prefix_bytes;
   if (n < 1 || n > MOST_SEPARATOR)
-    return wok__fail(c, WOK_INVALID, "a separator has 1 to %d bytes, not %lld", (int)MOST_SEPARATOR, (long long)n);
+    return wok__fail(c, WOK_INVALID, "a separator has 1 to %d bytes, not %lld", (int)MOST_SEPARATOR,
+                     (long long)n);
   if (o->lines < 0 || o->fixed_bytes < 0 || o->header < 0)
     return wok__fail(c, WOK_INVALID, "lines, bytes and header of records must not be negative");
-  if (o->prefix_bytes != 0 && o->prefix_bytes != 1 && o->prefix_bytes != 2 && o->prefix_bytes != 4 && o->prefix_bytes != 8)
-    return wok__fail(c, WOK_INVALID, "a length before each record has 1, 2, 4 or 8 bytes, not %d", o->prefix_bytes);
+  if (o->prefix_bytes != 0 && o->prefix_bytes != 1 && o->prefix_bytes != 2 && o->prefix_bytes != 4 &&
+      o->prefix_bytes != 8)
+    return wok__fail(c, WOK_INVALID, "a length before each record has 1, 2, 4 or 8 bytes, not %d",
+                     o->prefix_bytes);
   if ((o->fixed_bytes && o->prefix_bytes) || (by_len && (o->separator || o->lines)))
-    return wok__fail(c, WOK_INVALID, "records end at a separator, or have a fixed size, or begin with their length: choose one");
+    return wok__fail(
+        c, WOK_INVALID,
+        "records end at a separator, or have a fixed size, or begin with their length: choose one");
   if ((unsigned)o->crlf > WOK_CRLF_UNIFY) return wok__fail(c, WOK_INVALID, "crlf: keep, strip or unify");
   if (o->crlf && (by_len || o->lines > 1 || n != 1 || (o->separator && o->separator[0] != '\n')))
     return wok__fail(c, WOK_INVALID, "carriage returns can be treated only where a record is one line");

@@ -19,9 +19,9 @@ typedef struct wok__inputs {
   wok__arena *arena;
   wok__input *list;
   int n;
-  int64_t bytes;   /* on disk, of the regular ones */
+  int64_t bytes; /* on disk, of the regular ones */
   bool all_regular;
-  bool packed;     /* at least one is compressed, so that more comes out than `bytes` */
+  bool packed; /* at least one is compressed, so that more comes out than `bytes` */
 } wok__inputs;
 /* Names become files: a directory stands for the files in it (all levels, names with a dot in front left out, in natural
    order: part2 before part10), a pattern that is no file for what it matches; from0 (may be NULL) is a file of names with
@@ -39,9 +39,9 @@ wok_status wok__bytes_open(wok_ctx *c, wok__bytes **b, const char *path, const a
 /* Fills p unless the data ends: *got < n only at the end. A compressed file that is cut short or damaged is CORRUPT, never an
    end; members and frames one after another are all read. */
 wok_status wok__bytes_read(wok__bytes *b, void *p, int64_t n, int64_t *got);
-int64_t wok__bytes_taken(const wok__bytes *b);      /* of the file so far, compressed as it is */
+int64_t wok__bytes_taken(const wok__bytes *b);       /* of the file so far, compressed as it is */
 const char *wok__bytes_packing(const wok__bytes *b); /* "gzip" ..., NULL: plain */
-void wok__bytes_close(wok__bytes *b);               /* NULL is allowed */
+void wok__bytes_close(wok__bytes *b);                /* NULL is allowed */
 /* What the first bytes of a file say: "gzip", "zstd", "xz", "bzip2", or NULL. */
 const char *wok__packing_of(const uint8_t *p, int64_t n);
 
@@ -49,8 +49,8 @@ const char *wok__packing_of(const uint8_t *p, int64_t n);
 
 typedef struct wok__reader_opts {
   wok_record_opts how;
-  int64_t buffer;  /* bytes: a record up to a fifth of this comes whole; 0: 5 MiB */
-  bool ahead;      /* a thread reads and decompresses meanwhile */
+  int64_t buffer; /* bytes: a record up to a fifth of this comes whole; 0: 5 MiB */
+  bool ahead;     /* a thread reads and decompresses meanwhile */
 } wok__reader_opts;
 
 /* A record, or a piece of one that is longer than the buffer. The bytes are good until the next call. The separator is not
@@ -69,8 +69,8 @@ typedef struct wok__reader wok__reader;
 wok_status wok__reader_open(wok_ctx *c, wok__reader **r, const wok__inputs *in, const wok__reader_opts *o);
 /* *more false: all is read. Errors name file and byte. INTERRUPTED when wok_cancel was called while waiting. */
 wok_status wok__reader_next(wok__reader *r, wok__piece *piece, bool *more);
-int64_t wok__reader_taken(const wok__reader *r);   /* bytes on disk, for progress */
-int64_t wok__reader_bytes(const wok__reader *r);   /* bytes of records and separators, decompressed */
+int64_t wok__reader_taken(const wok__reader *r); /* bytes on disk, for progress */
+int64_t wok__reader_bytes(const wok__reader *r); /* bytes of records and separators, decompressed */
 /* The header of the first file with its separators (how.header records); known when the first record or the end is. */
 const uint8_t *wok__reader_header(const wok__reader *r, int64_t *n);
 /* What ends a record in the output: the separator, "\r\n" where endings are unified and the first was that, nothing for

@@ -36,8 +36,10 @@ wok_status wok__resume_prepare(wok__shuffle *s) {
   if (st == WOK_OK) {
     int64_t n = (int64_t)strlen(dir) + 1;
     s->dir = wok__malloc(n);
-    if (s->dir) memcpy(s->dir, dir, (size_t)n);
-    else st = wok__nomem(s->c, n);
+    if (s->dir)
+      memcpy(s->dir, dir, (size_t)n);
+    else
+      st = wok__nomem(s->c, n);
   }
   wok__arena_free(a);
   if (st == WOK_OK) st = wok__lock_dir(s->c, &s->lock, s->dir);
@@ -65,8 +67,9 @@ static json_t *input_json(const wok__input *i) {
     m = WOK__MAX(pread(fd, edge + n, EDGE, (off_t)WOK__MAX(i->size - EDGE, 0)), 0);
     (void)close(fd);
   }
-  return json_pack("{s:o, s:I, s:I, s:o}", "name", hex(wok__hash64(i->path, (int64_t)strlen(i->path), 0)), "bytes", (json_int_t)i->size,
-                   "mtime_ns", (json_int_t)i->mtime_ns, "edges", hex(wok__hash64(edge, n + m, 0)));
+  return json_pack("{s:o, s:I, s:I, s:o}", "name", hex(wok__hash64(i->path, (int64_t)strlen(i->path), 0)),
+                   "bytes", (json_int_t)i->size, "mtime_ns", (json_int_t)i->mtime_ns, "edges",
+                   hex(wok__hash64(edge, n + m, 0)));
 }
 
 static json_t *inputs_json(const wok__shuffle *s) {
@@ -85,15 +88,17 @@ static json_t *options_json(const wok__shuffle *s) {
   int64_t nsep = r->separator ? r->separator_bytes ? r->separator_bytes : (int64_t)strlen(r->separator) : 0;
   uint64_t names = wok__hash64(s->path, (int64_t)strlen(s->path), 0);
   if (o->held) names = wok__hash64(o->held, (int64_t)strlen(o->held), names);
-  json_t *j = json_pack("{s:o, s:o, s:I, s:I, s:i, s:I, s:b, s:b, s:b, s:i}", "seed", hex(o->seed), "separator",
-                        hex(nsep ? wok__hash64(r->separator, nsep, 0) : 0), "lines", (json_int_t)r->lines, "fixed_bytes",
-                        (json_int_t)r->fixed_bytes, "prefix_bytes", r->prefix_bytes, "header", (json_int_t)r->header, "header_each",
-                        r->header_each, "skip_empty", r->skip_empty, "keep_bom", r->keep_bom, "crlf", (int)r->crlf);
-  json_t *k = json_pack("{s:o, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:f, s:I, s:f, s:b}", "outputs", hex(names), "method", (int)o->method,
-                        "packing", (int)o->packing, "level", o->level, "shards", (json_int_t)o->shards, "shard_records",
-                        (json_int_t)o->shard_records, "shard_bytes", (json_int_t)o->shard_bytes, "head", (json_int_t)o->head,
-                        "head_percent", o->head_percent, "held_records", (json_int_t)o->held_records, "held_percent", o->held_percent,
-                        "verify", !o->no_verify);
+  json_t *j = json_pack("{s:o, s:o, s:I, s:I, s:i, s:I, s:b, s:b, s:b, s:i}", "seed", hex(o->seed),
+                        "separator", hex(nsep ? wok__hash64(r->separator, nsep, 0) : 0), "lines",
+                        (json_int_t)r->lines, "fixed_bytes", (json_int_t)r->fixed_bytes, "prefix_bytes",
+                        r->prefix_bytes, "header", (json_int_t)r->header, "header_each", r->header_each,
+                        "skip_empty", r->skip_empty, "keep_bom", r->keep_bom, "crlf", (int)r->crlf);
+  json_t *k = json_pack("{s:o, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:f, s:I, s:f, s:b}", "outputs", hex(names),
+                        "method", (int)o->method, "packing", (int)o->packing, "level", o->level, "shards",
+                        (json_int_t)o->shards, "shard_records", (json_int_t)o->shard_records, "shard_bytes",
+                        (json_int_t)o->shard_bytes, "head", (json_int_t)o->head, "head_percent",
+                        o->head_percent, "held_records", (json_int_t)o->held_records, "held_percent",
+                        o->held_percent, "verify", !o->no_verify);
   if (j && k && json_object_update(j, k) == 0) {
     json_decref(k);
     return j;
@@ -115,8 +120,9 @@ static wok_status write_json(wok__shuffle *s, json_t *j, const char *name) {
 }
 
 static json_t *state_json(const wok__shuffle *s, int phase) {
-  return json_pack("{s:s, s:i, s:i, s:o, s:o, s:i, s:I}", "format", "wok-shuffle", "version", 1, "phase", phase, "inputs", inputs_json(s),
-                   "options", options_json(s), "bits", s->bits, "block", (json_int_t)s->block);
+  return json_pack("{s:s, s:i, s:i, s:o, s:o, s:i, s:I}", "format", "wok-shuffle", "version", 1, "phase",
+                   phase, "inputs", inputs_json(s), "options", options_json(s), "bits", s->bits, "block",
+                   (json_int_t)s->block);
 }
 
 wok_status wok__resume_begin(wok__shuffle *s) {
@@ -157,8 +163,9 @@ wok_status wok__resume_scattered(wok__shuffle *s) {
                             (json_int_t)(t->dropped || !t->spilled ? 0 : wok__stream_bytes(t)));
     (void)json_array_append_new(list, one); /* a failure shows in the length */
   }
-  json_t *more = json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "records", (json_int_t)s->records, "bytes", (json_int_t)s->bytes, "sum_a",
-                           hex(s->read.a), "sum_b", hex(s->read.b), "terminator", bytes_json(s->terminator, s->nterminator), "header",
+  json_t *more = json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "records", (json_int_t)s->records, "bytes",
+                           (json_int_t)s->bytes, "sum_a", hex(s->read.a), "sum_b", hex(s->read.b),
+                           "terminator", bytes_json(s->terminator, s->nterminator), "header",
                            bytes_json(s->header, s->nheader), "streams", list);
   bool ok = j && more && json_object_update(j, more) == 0;
   json_decref(more);
@@ -173,10 +180,11 @@ wok_status wok__resume_checkpoint(wok__shuffle *s, int next) {
   wok__out_place p;
   const uint8_t *pending;
   WOK__TRY(wok__out_checkpoint(s->out, &p, &pending));
-  json_t *j = json_pack("{s:i, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "next", next, "given", (json_int_t)s->given, "sum_a",
-                        hex(s->written.a), "sum_b", hex(s->written.b), "file", (json_int_t)p.file, "records", (json_int_t)p.records,
-                        "raw", (json_int_t)p.raw, "bytes", (json_int_t)p.bytes, "left", (json_int_t)p.left, "pending",
-                        bytes_json(pending, p.pending));
+  json_t *j =
+      json_pack("{s:i, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "next", next, "given",
+                (json_int_t)s->given, "sum_a", hex(s->written.a), "sum_b", hex(s->written.b), "file",
+                (json_int_t)p.file, "records", (json_int_t)p.records, "raw", (json_int_t)p.raw, "bytes",
+                (json_int_t)p.bytes, "left", (json_int_t)p.left, "pending", bytes_json(pending, p.pending));
   return write_json(s, j, "place.json");
 }
 
@@ -216,9 +224,10 @@ static wok_status read_streams(wok__shuffle *s, const json_t *j, const char *pat
   uint8_t *terminator = NULL;
   WOK__TRY(wok__json_int(s->c, j, path, "records", 0, INT64_MAX, &s->records));
   WOK__TRY(wok__json_int(s->c, j, path, "bytes", 0, INT64_MAX, &s->bytes));
-  bool ok = from_hex(j, "sum_a", &s->read.a) && from_hex(j, "sum_b", &s->read.b) && json_bytes(j, "header", &s->header, &s->nheader) &&
-            json_bytes(j, "terminator", &terminator, &nterminator) && nterminator <= (int64_t)sizeof s->terminator &&
-            (int64_t)json_array_size(list) == n;
+  bool ok = from_hex(j, "sum_a", &s->read.a) && from_hex(j, "sum_b", &s->read.b) &&
+            json_bytes(j, "header", &s->header, &s->nheader) &&
+            json_bytes(j, "terminator", &terminator, &nterminator) &&
+            nterminator <= (int64_t)sizeof s->terminator && (int64_t)json_array_size(list) == n;
   if (ok) memcpy(s->terminator, terminator, (size_t)nterminator), s->nterminator = nterminator;
   wok__free(terminator);
   if (!ok) return begin_anew(s, "state.json");
@@ -230,23 +239,34 @@ static wok_status read_streams(wok__shuffle *s, const json_t *j, const char *pat
     s->count[i].records = json_integer_value(json_array_get(one, 0));
     s->count[i].bytes = json_integer_value(json_array_get(one, 1));
     left->stream_bytes[i] = json_integer_value(json_array_get(one, 2));
-    if (s->count[i].records < 0 || s->count[i].bytes < 0 || left->stream_bytes[i] < 0) return begin_anew(s, "state.json");
+    if (s->count[i].records < 0 || s->count[i].bytes < 0 || left->stream_bytes[i] < 0)
+      return begin_anew(s, "state.json");
   }
   return WOK_OK;
 }
 
-static wok_status read_state(wok__shuffle *s, wok__arena *a, const json_t *j, const char *path, wok__left *left) {
+static wok_status read_state(wok__shuffle *s, wok__arena *a, const json_t *j, const char *path,
+                             wok__left *left) {
   int64_t phase, bits, block;
   WOK__TRY(wok__json_int(s->c, j, path, "phase", 1, 2, &phase));
   WOK__TRY(wok__json_int(s->c, j, path, "bits", 0, 20, &bits));
   WOK__TRY(wok__json_int(s->c, j, path, "block", 512, 1 << 26, &block));
   if (block & (block - 1)) return begin_anew(s, "state.json");
   json_t *inputs = inputs_json(s), *options = options_json(s);
-  bool same_inputs = json_equal(inputs, json_object_get(j, "inputs")), same_options = json_equal(options, json_object_get(j, "options"));
+  bool same_inputs = json_equal(inputs, json_object_get(j, "inputs")),
+       same_options = json_equal(options, json_object_get(j, "options"));
   json_decref(inputs);
   json_decref(options);
-  if (!same_inputs) return wok__fail(s->c, WOK_MISMATCH, "%s: the inputs are not those of the run that was stopped, or were changed: begin anew without --resume", path);
-  if (!same_options) return wok__fail(s->c, WOK_MISMATCH, "%s: the run that was stopped had another seed or other options: give the same, or begin anew without --resume", path);
+  if (!same_inputs)
+    return wok__fail(s->c, WOK_MISMATCH,
+                     "%s: the inputs are not those of the run that was stopped, or were changed: begin anew "
+                     "without --resume",
+                     path);
+  if (!same_options)
+    return wok__fail(s->c, WOK_MISMATCH,
+                     "%s: the run that was stopped had another seed or other options: give the same, or "
+                     "begin anew without --resume",
+                     path);
   s->bits = (int)bits;
   s->block = block;
   left->phase = 1;

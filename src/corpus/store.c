@@ -13,13 +13,13 @@ struct wok__store {
   wok_ctx *c;
   wok__store_opts o;
   wok__stream *stream;
-  uint8_t *region; /* slots */
+  uint8_t *region;      /* slots */
   int64_t slots, fresh; /* fresh: the first slot that was never used */
   int32_t *free;
   int64_t nfree;
   int resident; /* streams below this number may lie in memory whole */
   int fd;
-  char *path; /* of the file, for messages */
+  char *path;        /* of the file, for messages */
   wok__arena *names; /* the options' own copies */
   wok__behind *behind;
   int64_t under_way; /* writes */
@@ -58,14 +58,16 @@ static wok_status open_file(wok__store *s) {
   } else {
     s->fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC | (s->o.resume ? 0 : O_TRUNC), 0600);
   }
-  if (s->fd < 0) return wok__fail_errno(s->c, errno, "%s: no temporary file can be made in this directory", s->o.dir);
+  if (s->fd < 0)
+    return wok__fail_errno(s->c, errno, "%s: no temporary file can be made in this directory", s->o.dir);
   return WOK_OK;
 }
 
 static wok_status new_owner(wok__store *s, uint32_t stream) {
   if (s->blocks == s->owner_cap) {
     int64_t cap = s->owner_cap ? 2 * (int64_t)s->owner_cap : 1024;
-    if (cap > INT32_MAX) return wok__fail(s->c, WOK_LIMIT, "%s: more than 2^31 blocks: give more --memory", s->path);
+    if (cap > INT32_MAX)
+      return wok__fail(s->c, WOK_LIMIT, "%s: more than 2^31 blocks: give more --memory", s->path);
     uint32_t *p = wok__realloc(s->owner, cap * (int64_t)sizeof *p);
     if (!p) return wok__nomem(s->c, cap * (int64_t)sizeof *p);
     s->owner = p;
@@ -98,7 +100,8 @@ static wok_status spill_block(wok__store *s, wok__stream *t, int32_t i) {
   WOK__TRY(new_owner(s, (uint32_t)(t - s->stream)));
   while (s->under_way >= WOK__BEHIND_MOST) collect(s, true);
   s->under_way++;
-  wok_status st = wok__behind_write(s->behind, s->fd, s->path, (int64_t)t->chain[i] * s->o.block, slot_at(s, slot), s->o.block, slot);
+  wok_status st = wok__behind_write(s->behind, s->fd, s->path, (int64_t)t->chain[i] * s->o.block,
+                                    slot_at(s, slot), s->o.block, slot);
   if (st == WOK_OK) st = note(s, false);
   collect(s, false);
   return st;
@@ -115,11 +118,13 @@ static wok_status spill_full(wok__store *s, wok__stream *t) {
 static wok_status make_room(wok__store *s) {
   collect(s, false);
   while (!any_slot(s)) {
-    if (s->under_way > 0) collect(s, true);
+    if (s->under_way > 0)
+      collect(s, true);
     else if (s->resident > 0) {
       wok__stream *t = &s->stream[--s->resident];
       if (!t->dropped) WOK__TRY(spill_full(s, t));
-    } else return wok__fail(s->c, WOK_LIMIT, "not enough memory for %d streams", s->o.streams);
+    } else
+      return wok__fail(s->c, WOK_LIMIT, "not enough memory for %d streams", s->o.streams);
   }
   return WOK_OK;
 }
@@ -169,11 +174,15 @@ wok_status wok__store_new(wok_ctx *c, wok__store **out, const wok__store_opts *o
   if (o->journal) s->o.journal = s->names ? wok__arena_strdup(s->names, o->journal) : NULL;
   int64_t cap = (int64_t)strlen(o->dir) + (o->name ? (int64_t)strlen(o->name) : 16) + 2;
   s->path = wok__malloc(cap);
-  wok_status st = s->stream && s->free && s->path && s->o.dir && (s->o.journal || !o->journal) && s->slots < INT32_MAX ? WOK_OK : wok__nomem(c, s->slots * 4);
+  wok_status st =
+      s->stream && s->free && s->path && s->o.dir && (s->o.journal || !o->journal) && s->slots < INT32_MAX
+          ? WOK_OK
+          : wok__nomem(c, s->slots * 4);
   if (st == WOK_OK) {
     (void)wok__snprintf(s->path, cap, "%s/%s", o->dir, o->name ? o->name : "wok-XXXXXX");
     /* addresses only: pages are taken as they are touched. One block more for bytes that are dropped. */
-    void *p = mmap(NULL, (size_t)((s->slots + 1) * o->block), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(NULL, (size_t)((s->slots + 1) * o->block), PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     s->region = p == MAP_FAILED ? NULL : p;
     if (!s->region) st = wok__nomem(c, (s->slots + 1) * o->block);
   }
@@ -234,7 +243,8 @@ wok_status wok__store_end(wok__store *s) {
 }
 
 void wok__store_trim(wok__store *s) {
-  for (int64_t i = 0; i < s->nfree; i++) (void)madvise(slot_at(s, s->free[i]), (size_t)s->o.block, MADV_DONTNEED);
+  for (int64_t i = 0; i < s->nfree; i++)
+    (void)madvise(slot_at(s, s->free[i]), (size_t)s->o.block, MADV_DONTNEED);
 }
 
 /* ---- going on after a kill ---- */
@@ -251,7 +261,8 @@ static wok_status read_journal(wok__store *s) {
   for (int64_t i = 0; e == WOK_OK && i < blocks; i++) {
     uint32_t stream;
     memcpy(&stream, p + 4 * i, 4);
-    if (stream >= (uint32_t)s->o.streams) e = wok__fail(s->c, WOK_CORRUPT, "%s: damaged: begin anew without --resume", s->o.journal);
+    if (stream >= (uint32_t)s->o.streams)
+      e = wok__fail(s->c, WOK_CORRUPT, "%s: damaged: begin anew without --resume", s->o.journal);
     if (e == WOK_OK) e = new_owner(s, stream);
     if (e == WOK_OK) s->stream[stream].old++;
   }
@@ -277,12 +288,14 @@ static wok_status old_chains(wok__store *s) {
 wok_status wok__store_reopen(wok__store *s, const int64_t *stream_bytes) {
   WOK__TRY(read_journal(s));
   WOK__TRY(old_chains(s));
-  if (!stream_bytes) return WOK_OK; /* the streams come again, and blocks that are there are not written again */
+  if (!stream_bytes)
+    return WOK_OK; /* the streams come again, and blocks that are there are not written again */
   for (int i = 0; i < s->o.streams; i++) {
     wok__stream *t = &s->stream[i];
     int64_t blocks = (stream_bytes[i] + s->o.block - 1) / s->o.block;
     if (stream_bytes[i] < 0 || blocks > t->old)
-      return wok__fail(s->c, WOK_CORRUPT, "%s: blocks of it are missing: begin anew without --resume", s->path);
+      return wok__fail(s->c, WOK_CORRUPT, "%s: blocks of it are missing: begin anew without --resume",
+                       s->path);
     t->chain = t->old_chain;
     t->old_chain = NULL;
     t->n = t->cap = (int32_t)blocks;
@@ -312,13 +325,15 @@ wok_status wok__store_load(wok__store *s, wok_ctx *c, wok__stream *t) {
   if (!t->spilled) return WOK_OK;
   for (int32_t i = 0; i < t->n; i++)
     if (t->old_chain[i] >= 0)
-      WOK__TRY(wok__read_at(c, s->fd, s->path, (int64_t)t->old_chain[i] * s->o.block, slot_at(s, ~t->chain[i]), s->o.block));
+      WOK__TRY(wok__read_at(c, s->fd, s->path, (int64_t)t->old_chain[i] * s->o.block,
+                            slot_at(s, ~t->chain[i]), s->o.block));
   return WOK_OK;
 }
 
 void wok__store_soon(wok__store *s, const wok__stream *t) {
   for (int32_t i = 0; i < t->n; i++)
-    if (t->chain[i] >= 0) (void)posix_fadvise(s->fd, (off_t)t->chain[i] * s->o.block, (off_t)s->o.block, POSIX_FADV_WILLNEED);
+    if (t->chain[i] >= 0)
+      (void)posix_fadvise(s->fd, (off_t)t->chain[i] * s->o.block, (off_t)s->o.block, POSIX_FADV_WILLNEED);
 }
 
 void wok__store_punch(wok__store *s, int first, int end) {
@@ -326,7 +341,9 @@ void wok__store_punch(wok__store *s, int first, int end) {
   if (s->fd < 0) return;
   for (int32_t b = 0; b < s->blocks; b++)
     if ((int)s->owner[b] >= first && (int)s->owner[b] < end)
-      if (fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)b * s->o.block, (off_t)s->o.block) != 0) return;
+      if (fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)b * s->o.block,
+                    (off_t)s->o.block) != 0)
+        return;
 #endif
 }
 
@@ -342,7 +359,8 @@ wok_status wok__cursor_seek(wok__cursor *k, int64_t at) {
   k->n = 0;
   if (at >= k->end) return WOK_OK;
   int32_t b = k->t->chain[at / block];
-  if (b < 0) k->p = slot_at(k->s, ~b) + off;
+  if (b < 0)
+    k->p = slot_at(k->s, ~b) + off;
   else {
     if (k->in_buf != b) {
       k->in_buf = -1;

@@ -8,12 +8,12 @@
 #include "base/base.h"
 
 typedef struct wok__stream {
-  uint8_t *tail;    /* where the next byte goes */
-  int64_t room;     /* bytes left of that block */
-  int64_t bytes;    /* of the stream, `room` counted as if it were full: see wok__stream_bytes */
-  int32_t *chain;   /* >= 0: block of the file; < 0: ~slot in memory */
+  uint8_t *tail;  /* where the next byte goes */
+  int64_t room;   /* bytes left of that block */
+  int64_t bytes;  /* of the stream, `room` counted as if it were full: see wok__stream_bytes */
+  int32_t *chain; /* >= 0: block of the file; < 0: ~slot in memory */
   int32_t n, cap;
-  int32_t old;      /* so many blocks of the file are there from before (resume) */
+  int32_t old; /* so many blocks of the file are there from before (resume) */
   int32_t *old_chain;
   bool spilled, dropped;
 } wok__stream;
@@ -21,14 +21,14 @@ typedef struct wok__stream {
 typedef struct wok__store wok__store;
 typedef struct wok__store_opts {
   int streams;
-  int64_t block;     /* bytes, a power of two */
-  int64_t memory;    /* bytes for blocks; at least streams + 8 blocks are taken */
-  const char *dir;   /* of the temporary file, which is made when it is first needed */
-  const char *name;  /* in there; NULL: without a name */
+  int64_t block;       /* bytes, a power of two */
+  int64_t memory;      /* bytes for blocks; at least streams + 8 blocks are taken */
+  const char *dir;     /* of the temporary file, which is made when it is first needed */
+  const char *name;    /* in there; NULL: without a name */
   const char *journal; /* path; which block is whose, so that a killed run goes on; NULL: none */
-  bool resume;       /* the file and the journal are there */
+  bool resume;         /* the file and the journal are there */
   bool threaded;
-  bool spill;        /* nothing stays in memory */
+  bool spill; /* nothing stays in memory */
 } wok__store_opts;
 
 wok_status wok__store_new(wok_ctx *c, wok__store **s, const wok__store_opts *o);
@@ -63,7 +63,8 @@ wok_status wok__store_reopen(wok__store *s, const int64_t *stream_bytes);
 /* Takes blocks for what of the stream lies in the file; false: not enough are free. load then reads it (from any thread). */
 bool wok__store_reserve(wok__store *s, wok__stream *t);
 wok_status wok__store_load(wok__store *s, wok_ctx *c, wok__stream *t);
-void wok__store_soon(wok__store *s, const wok__stream *t); /* it will be loaded soon: the system may read ahead */
+void wok__store_soon(wok__store *s,
+                     const wok__stream *t); /* it will be loaded soon: the system may read ahead */
 /* The place in the file of dropped streams goes back to the disk, where the file system can. */
 void wok__store_punch(wok__store *s, int first, int end);
 
@@ -75,8 +76,8 @@ typedef struct wok__cursor {
   int64_t at, end;
   const uint8_t *p; /* bytes that follow, at least one unless at the end */
   int64_t n;
-  uint8_t *buf;     /* block bytes, for streams in the file; may be NULL where all is in memory */
-  int32_t in_buf;   /* the block there; -1 none */
+  uint8_t *buf;   /* block bytes, for streams in the file; may be NULL where all is in memory */
+  int32_t in_buf; /* the block there; -1 none */
 } wok__cursor;
 void wok__cursor_begin(wok__cursor *k, wok__store *s, wok_ctx *c, const wok__stream *t, uint8_t *buf);
 wok_status wok__cursor_seek(wok__cursor *k, int64_t at);

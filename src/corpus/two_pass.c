@@ -6,7 +6,9 @@
 
 enum { USUAL_RUN = 100000, MOST_RUNS = 4096, LEAST_READ = 4096 };
 
-typedef struct run { int64_t records, begin; } run;
+typedef struct run {
+  int64_t records, begin;
+} run;
 
 typedef struct two_pass {
   wok__shuffle *s;
@@ -32,7 +34,9 @@ static wok_status end_run(two_pass *t) {
   if (t->in_run == 0) return WOK_OK;
   wok__shuffle *s = t->s;
   if (t->nruns == MOST_RUNS)
-    return wok__fail(s->c, WOK_LIMIT, "the two-pass method goes up to %d runs here: give longer runs (--run-records)", (int)MOST_RUNS);
+    return wok__fail(s->c, WOK_LIMIT,
+                     "the two-pass method goes up to %d runs here: give longer runs (--run-records)",
+                     (int)MOST_RUNS);
   int64_t *order = wok__malloc(t->in_run * (int64_t)sizeof *order);
   if (!order) return wok__nomem(s->c, t->in_run * (int64_t)sizeof *order);
   for (int64_t i = 0; i < t->in_run; i++) {
@@ -59,7 +63,9 @@ static wok_status fill_runs(two_pass *t, wok__reader *r) {
     WOK__TRY(wok__reader_next(r, &p, &more));
     if (!more) return end_run(t);
     wok__str_add(&t->text, p.p, p.n);
-    if (t->text.failed) return wok__fail(s->c, WOK_LIMIT, "a run does not fit into memory: give shorter runs (--run-records) or more --memory");
+    if (t->text.failed)
+      return wok__fail(s->c, WOK_LIMIT,
+                       "a run does not fit into memory: give shorter runs (--run-records) or more --memory");
     if (!p.last) continue;
     int64_t from = t->in_run ? t->ends[t->in_run - 1] : 0;
     wok__sums_add(&s->read, wok__hash64(t->text.p ? t->text.p + from : "", t->text.len - from, 0));
@@ -84,7 +90,8 @@ static wok_status take(two_pass *t, wok__cursor *k, wok__str *z) {
   if (z->failed) return wok__nomem(s->c, 0);
   wok__sums_add(&s->written, wok__hash64(z->p ? z->p : "", z->len, 0));
   s->given++;
-  if ((s->given & 1023) == 0) WOK__TRY(wok__task_at(&s->task, s->task.done + 1024 * (s->bytes / WOK__MAX(s->records, 1)), "writing"));
+  if ((s->given & 1023) == 0)
+    WOK__TRY(wok__task_at(&s->task, s->task.done + 1024 * (s->bytes / WOK__MAX(s->records, 1)), "writing"));
   return wok__out_piece(s->out, (const uint8_t *)(z->p ? z->p : ""), z->len, true, true, z->len);
 }
 
@@ -122,18 +129,28 @@ static wok_status both_passes(two_pass *t) {
   wok__reader *r;
   wok__arena *a = wok__arena_new(512);
   const char *dir = s->dir ? s->dir : s->o->tmp ? s->o->tmp : "/var/tmp";
-  wok_status st = a ? wok__store_new(s->c, &t->spool, &(wok__store_opts){.streams = 1, .block = s->block, .memory = 16 * s->block,
-                                                                         .dir = dir, .threaded = s->threaded, .spill = true})
+  wok_status st = a ? wok__store_new(s->c, &t->spool,
+                                     &(wok__store_opts){.streams = 1,
+                                                        .block = s->block,
+                                                        .memory = 16 * s->block,
+                                                        .dir = dir,
+                                                        .threaded = s->threaded,
+                                                        .spill = true})
                     : wok__nomem(s->c, 0);
   wok__arena_free(a);
-  if (st == WOK_OK) st = wok__reader_open(s->c, &r, &s->in, &(wok__reader_opts){.how = s->o->records, .buffer = s->buffer, .ahead = s->threaded});
+  if (st == WOK_OK)
+    st = wok__reader_open(
+        s->c, &r, &s->in,
+        &(wok__reader_opts){.how = s->o->records, .buffer = s->buffer, .ahead = s->threaded});
   if (st) return st;
   st = fill_runs(t, r);
   s->bytes = wok__reader_bytes(r);
   const uint8_t *h = wok__reader_header(r, &s->nheader);
   s->header = wok__malloc(s->nheader + 1);
-  if (s->header) memcpy(s->header, h, (size_t)s->nheader);
-  else st = st ? st : wok__nomem(s->c, s->nheader);
+  if (s->header)
+    memcpy(s->header, h, (size_t)s->nheader);
+  else
+    st = st ? st : wok__nomem(s->c, s->nheader);
   const char *z = wok__reader_terminator(r, &s->nterminator);
   memcpy(s->terminator, z, (size_t)s->nterminator);
   wok__reader_close(r);

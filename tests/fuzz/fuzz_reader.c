@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { MOST_OUT = 8 << 20 }; /* a few bytes decompress to gigabytes; enough is enough */
 
-static wok_status use(wok_ctx *c, const wok__inputs *in, const wok_record_opts *how, int64_t buffer, uint64_t *hash) {
+static wok_status use(wok_ctx *c, const wok__inputs *in, const wok_record_opts *how, int64_t buffer,
+                      uint64_t *hash) {
   wok__reader *r;
   WOK__TRY(wok__reader_open(c, &r, in, &(wok__reader_opts){.how = *how, .buffer = buffer}));
   wok__hasher h;
@@ -47,11 +48,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   (void)wok__snprintf(path, (int64_t)sizeof path, "/proc/self/fd/%d", fd);
   const char *name = path;
   static const char *const seps[] = {NULL, "\n", "ab", "aab"};
-  wok_record_opts how = {.lines = data[1] & 3, .header = data[1] >> 2 & 3, .header_each = data[1] & 16, .skip_empty = data[1] & 32,
+  wok_record_opts how = {.lines = data[1] & 3,
+                         .header = data[1] >> 2 & 3,
+                         .header_each = data[1] & 16,
+                         .skip_empty = data[1] & 32,
                          .keep_bom = data[1] & 64};
-  if (data[0] < 128) how.separator = seps[data[0] & 3], how.crlf = (wok_crlf)(data[0] >> 2 & 3);
-  else if (data[0] < 192) how.fixed_bytes = 1 + data[2], how.lines = 0;
-  else how.prefix_bytes = 1 << (data[0] & 3), how.lines = 0;
+  if (data[0] < 128)
+    how.separator = seps[data[0] & 3], how.crlf = (wok_crlf)(data[0] >> 2 & 3);
+  else if (data[0] < 192)
+    how.fixed_bytes = 1 + data[2], how.lines = 0;
+  else
+    how.prefix_bytes = 1 << (data[0] & 3), how.lines = 0;
   wok__inputs in;
   if (wok__inputs_find(c, &in, &name, 1, NULL) == WOK_OK) {
     uint64_t a, b;

@@ -42,10 +42,16 @@ static void plain_count(void **state) {
         const char *key = wok__map_key(seen[k], i, &n, &count);
         if (wok__map_get(seen[!k], key, n, NULL)) leaked[k] += count;
       }
-    const char *train = scratch_put(s, "train", text[0].p, text[0].len), *test = scratch_put(s, "test", text[1].p, text[1].len);
+    const char *train = scratch_put(s, "train", text[0].p, text[0].len),
+               *test = scratch_put(s, "test", text[1].p, text[1].len);
     const char *out[2] = {scratch_at(s, "out"), scratch_at(s, "test_out")};
     wok_dedup_info info;
-    wok_dedup_opts o = {.memory = round < 3 ? 8 << 20 : 64 << 20, .test = &test, .ntest = 1, .out = out[0], .test_out = out[1], .tmp = s->dir};
+    wok_dedup_opts o = {.memory = round < 3 ? 8 << 20 : 64 << 20,
+                        .test = &test,
+                        .ntest = 1,
+                        .out = out[0],
+                        .test_out = out[1],
+                        .tmp = s->dir};
     assert_works(s->c, wok_dedup(s->c, &train, 1, &o, &info));
     const wok_dedup_split *split[2] = {&info.train, &info.test};
     for (int k = 0; k < 2; k++) {
@@ -79,19 +85,32 @@ static void spilled(void **state) { /* more records than the memory holds at onc
   f = fopen(in, "wb");
   for (int i = 0; i < 40000000; i++) fputc('\n', f);
   fclose(f);
-  assert_fails(s->c, wok_dedup(s->c, &in, 1, &(wok_dedup_opts){.memory = 8 << 20, .tmp = s->dir}, &info), WOK_LIMIT, "--memory");
+  assert_fails(s->c, wok_dedup(s->c, &in, 1, &(wok_dedup_opts){.memory = 8 << 20, .tmp = s->dir}, &info),
+               WOK_LIMIT, "--memory");
 }
 
 static void normal_forms(void **state) {
   scratch *s = *state;
-  static const struct { wok_normal how; const char *in, *want; } cases[] = {
+  static const struct {
+    wok_normal how;
+    const char *in, *want;
+  } cases[] = {
       {WOK_NORMAL_NONE, " a  B ", " a  B "},
-      {WOK_NORMAL_SPACE, " a \t b\xc2\xa0\xe3\x80\x80" "c\r", "a b c"},
+      {WOK_NORMAL_SPACE,
+       " a \t b\xc2\xa0\xe3\x80\x80"
+       "c\r",
+       "a b c"},
       {WOK_NORMAL_SPACE, "", ""},
       {WOK_NORMAL_SPACE, " \t", ""},
       {WOK_NORMAL_SPACE, "\xff \xe3\x80", "\xff \xe3\x80"},
-      {WOK_NORMAL_FOLD, "\xef\xbc\xa1 Stra\xc3\x9f" "e", "a strasse"},
-      {WOK_NORMAL_FOLD, "\xff" " A", "\xff A"}, /* no UTF-8: as it is */
+      {WOK_NORMAL_FOLD,
+       "\xef\xbc\xa1 Stra\xc3\x9f"
+       "e",
+       "a strasse"},
+      {WOK_NORMAL_FOLD,
+       "\xff"
+       " A",
+       "\xff A"}, /* no UTF-8: as it is */
   };
   wok__str buf;
   wok__str_init(&buf, 1 << 20);
@@ -105,8 +124,12 @@ static void normal_forms(void **state) {
     }
   }
   wok__str_free(&buf);
-  static const struct { const char *line; int64_t field; const char *want; } fields[] = {
-      {"a\tb\tc", 1, "a"}, {"a\tb\tc", 2, "b"}, {"a\tb\tc", 3, "c"}, {"a\tb", 3, "a\tb"}, {"\tb", 1, ""}, {"a\t", 2, ""}, {"", 1, ""}};
+  static const struct {
+    const char *line;
+    int64_t field;
+    const char *want;
+  } fields[] = {{"a\tb\tc", 1, "a"}, {"a\tb\tc", 2, "b"}, {"a\tb\tc", 3, "c"}, {"a\tb", 3, "a\tb"},
+                {"\tb", 1, ""},      {"a\t", 2, ""},      {"", 1, ""}};
   for (int64_t i = 0; i < WOK__COUNT(fields); i++) {
     const uint8_t *p = (const uint8_t *)fields[i].line;
     int64_t n = (int64_t)strlen(fields[i].line);
@@ -126,7 +149,10 @@ static void long_records(void **state) { /* records in pieces are compared too *
   }
   fclose(f);
   wok_dedup_info info;
-  assert_works(s->c, wok_dedup(s->c, &in, 1, &(wok_dedup_opts){.memory = 8 << 20, .out = out, .tmp = s->dir, .normal = WOK_NORMAL_SPACE}, &info));
+  assert_works(s->c, wok_dedup(s->c, &in, 1,
+                               &(wok_dedup_opts){
+                                   .memory = 8 << 20, .out = out, .tmp = s->dir, .normal = WOK_NORMAL_SPACE},
+                               &info));
   assert_int_equal(info.train.records, 8);
   assert_int_equal(info.train.kept, 3);
   int64_t n;
@@ -139,17 +165,23 @@ static void refusals(void **state) {
   const char *in = scratch_puts(s, "in", "a\n"), *out = scratch_at(s, "out");
   wok_dedup_info info;
   assert_fails(s->c, wok_dedup(s->c, &in, 1, &(wok_dedup_opts){.memory = 5}, &info), WOK_INVALID, "8 MiB");
-  assert_fails(s->c, wok_dedup(s->c, &in, 1, &(wok_dedup_opts){.from_train = true}, &info), WOK_INVALID, "test files");
-  assert_fails(s->c, wok_dedup(s->c, &in, 1, &(wok_dedup_opts){.test = &in, .ntest = 1, .out = out, .test_out = out}, &info), WOK_INVALID, "this name");
+  assert_fails(s->c, wok_dedup(s->c, &in, 1, &(wok_dedup_opts){.from_train = true}, &info), WOK_INVALID,
+               "test files");
+  assert_fails(
+      s->c,
+      wok_dedup(s->c, &in, 1, &(wok_dedup_opts){.test = &in, .ntest = 1, .out = out, .test_out = out}, &info),
+      WOK_INVALID, "this name");
   assert_fails(s->c, wok_dedup(s->c, &in, 0, NULL, &info), WOK_INVALID, "no files");
   wok_cancel(s->c);
-  assert_fails(s->c, wok_dedup(s->c, &in, 1, &(wok_dedup_opts){.out = out}, &info), WOK_INTERRUPTED, "interrupted");
+  assert_fails(s->c, wok_dedup(s->c, &in, 1, &(wok_dedup_opts){.out = out}, &info), WOK_INTERRUPTED,
+               "interrupted");
   wok_cancel_clear(s->c);
   assert_false(wok__exists(out));
 }
 
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
-  const struct CMUnitTest tests[] = {TEST(plain_count), TEST(spilled), TEST(normal_forms), TEST(long_records), TEST(refusals)};
+  const struct CMUnitTest tests[] = {TEST(plain_count), TEST(spilled), TEST(normal_forms), TEST(long_records),
+                                     TEST(refusals)};
   return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -13,7 +13,8 @@
 #include "scratch.h"
 
 /* All records with '|' behind each, pieces with '+'; or the failure. */
-static wok_status read_all(scratch *s, const char *const *files, int n, wok__reader_opts o, bool show_pieces, wok__str *z) {
+static wok_status read_all(scratch *s, const char *const *files, int n, wok__reader_opts o, bool show_pieces,
+                           wok__str *z) {
   wok__inputs in;
   WOK__TRY(wok__inputs_find(s->c, &in, files, n, NULL));
   wok__reader *r;
@@ -30,8 +31,10 @@ static wok_status read_all(scratch *s, const char *const *files, int n, wok__rea
     assert_int_equal(p.record, record);
     inside = !p.last;
     wok__str_add(z, p.p, p.n);
-    if (p.last) wok__str_puts(z, "|");
-    else if (show_pieces) wok__str_puts(z, "+");
+    if (p.last)
+      wok__str_puts(z, "|");
+    else if (show_pieces)
+      wok__str_puts(z, "+");
   }
   if (st == WOK_OK) {
     assert_false(inside);
@@ -77,8 +80,19 @@ static void rules(void **state) { /* 05-A.2.6 */
       {"header", {.header = 2}, {"h\ni\na\n", "h\nb\n"}, "a|h|b| header h\ni\n"},
       {"headers", {.header = 1, .header_each = true}, {"h\na\n", "h\nb\n"}, "a|b| header h\n"},
       {"a header without its newline", {.header = 1}, {"h"}, " header h\n"},
-      {"a mark at the start", {0}, {"\xef\xbb\xbf" "a\n\xef\xbb\xbf", "\xef\xbb\xbf" "b"}, "a|\xef\xbb\xbf|b|"},
-      {"a mark kept", {.keep_bom = true}, {"\xef\xbb\xbf" "a"}, "\xef\xbb\xbf" "a|"},
+      {"a mark at the start",
+       {0},
+       {"\xef\xbb\xbf"
+        "a\n\xef\xbb\xbf",
+        "\xef\xbb\xbf"
+        "b"},
+       "a|\xef\xbb\xbf|b|"},
+      {"a mark kept",
+       {.keep_bom = true},
+       {"\xef\xbb\xbf"
+        "a"},
+       "\xef\xbb\xbf"
+       "a|"},
       {"bytes that are no text", {0}, {"\xff\x01\n\xc0\x80\n"}, "\xff\x01|\xc0\x80|"},
   };
   for (int64_t i = 0; i < WOK__COUNT(cases); i++)
@@ -112,7 +126,8 @@ static void expect_records(const uint8_t *p, int64_t n, const char *sep, int64_t
   }
 }
 
-static void every_cut(void **state) { /* records and pieces at the smallest buffer, where every boundary falls somewhere */
+static void every_cut(
+    void **state) { /* records and pieces at the smallest buffer, where every boundary falls somewhere */
   scratch *s = *state;
   wok__rng g;
   wok__rng_init(&g, 7, 0);
@@ -125,8 +140,10 @@ static void every_cut(void **state) { /* records and pieces at the smallest buff
     int64_t nsep = (int64_t)strlen(sep);
     for (int64_t i = 0, left = 0; i < n; i++, left--) {
       if (left <= 0) left = (int64_t)wok__rng_below(&g, (uint64_t)longest);
-      text[i] = left == 0 ? (uint8_t)sep[i % nsep] : (uint8_t)("ab\r\n"[wok__rng_below(&g, 4)] + (longest > 50 ? 40 : 0));
-      if (left < nsep && n - i > nsep && longest > 50) memcpy(text + i, sep, (size_t)nsep), i += nsep - 1, left = 0;
+      text[i] = left == 0 ? (uint8_t)sep[i % nsep]
+                          : (uint8_t)("ab\r\n"[wok__rng_below(&g, 4)] + (longest > 50 ? 40 : 0));
+      if (left < nsep && n - i > nsep && longest > 50)
+        memcpy(text + i, sep, (size_t)nsep), i += nsep - 1, left = 0;
     }
     const char *file = scratch_put(s, "t", text, n);
     wok__str want, got;
@@ -135,7 +152,8 @@ static void every_cut(void **state) { /* records and pieces at the smallest buff
     wok__reader_opts o = {.how = {.separator = sep}, .buffer = 1 << 14, .ahead = round & 1};
     assert_works(s->c, read_all(s, &file, 1, o, false, &got));
     if (want.len != got.len || (want.len && memcmp(want.p, got.p, (size_t)want.len) != 0)) {
-      print_error("round %d: %lld bytes expected, %lld came\n", round, (long long)want.len, (long long)got.len);
+      print_error("round %d: %lld bytes expected, %lld came\n", round, (long long)want.len,
+                  (long long)got.len);
       fail();
     }
     wok__str_free(&want);
@@ -162,24 +180,30 @@ static int64_t pack_zstd(const uint8_t *p, int64_t n, uint8_t *to, int64_t cap) 
 }
 static int64_t pack_xz(const uint8_t *p, int64_t n, uint8_t *to, int64_t cap) {
   size_t at = 0;
-  assert_int_equal(lzma_easy_buffer_encode(1, LZMA_CHECK_CRC64, NULL, p, (size_t)n, to, &at, (size_t)cap), LZMA_OK);
+  assert_int_equal(lzma_easy_buffer_encode(1, LZMA_CHECK_CRC64, NULL, p, (size_t)n, to, &at, (size_t)cap),
+                   LZMA_OK);
   return (int64_t)at;
 }
 static int64_t pack_bzip2(const uint8_t *p, int64_t n, uint8_t *to, int64_t cap) {
   unsigned k = (unsigned)cap;
-  assert_int_equal(BZ2_bzBuffToBuffCompress((char *)to, &k, (char *)(uintptr_t)p, (unsigned)n, 1, 0, 0), BZ_OK);
+  assert_int_equal(BZ2_bzBuffToBuffCompress((char *)to, &k, (char *)(uintptr_t)p, (unsigned)n, 1, 0, 0),
+                   BZ_OK);
   return k;
 }
 
-static void compressed(void **state) { /* 05-A.2.6: by magic; members one after another; cut short is no end */
+static void
+compressed(void **state) { /* 05-A.2.6: by magic; members one after another; cut short is no end */
   scratch *s = *state;
-  static const struct { const char *name; packer *pack; } kinds[] = {
-      {"gzip", pack_gzip}, {"zstd", pack_zstd}, {"xz", pack_xz}, {"bzip2", pack_bzip2}};
+  static const struct {
+    const char *name;
+    packer *pack;
+  } kinds[] = {{"gzip", pack_gzip}, {"zstd", pack_zstd}, {"xz", pack_xz}, {"bzip2", pack_bzip2}};
   enum { N = 200000, CAP = 2 * N };
   uint8_t *text = malloc(N), *packed = malloc(CAP);
   wok__rng g;
   wok__rng_init(&g, 3, 0);
-  for (int i = 0; i < N; i++) text[i] = wok__rng_below(&g, 40) ? (uint8_t)('a' + wok__rng_below(&g, 4)) : '\n';
+  for (int i = 0; i < N; i++)
+    text[i] = wok__rng_below(&g, 40) ? (uint8_t)('a' + wok__rng_below(&g, 4)) : '\n';
   wok__str want;
   wok__str_init(&want, 1 << 28);
   expect_records(text, N, "\n", 1, &want);
@@ -190,7 +214,8 @@ static void compressed(void **state) { /* 05-A.2.6: by magic; members one after 
     const char *file = scratch_put(s, "named.txt", packed, b);
     wok__str got;
     for (int ahead = 0; ahead < 2; ahead++) {
-      assert_works(s->c, read_all(s, &file, 1, (wok__reader_opts){.ahead = ahead, .buffer = 1 << 16}, false, &got));
+      assert_works(s->c,
+                   read_all(s, &file, 1, (wok__reader_opts){.ahead = ahead, .buffer = 1 << 16}, false, &got));
       assert_int_equal(want.len, got.len);
       assert_memory_equal(want.p, got.p, (size_t)want.len);
       wok__str_free(&got);
@@ -222,7 +247,8 @@ static void compressed(void **state) { /* 05-A.2.6: by magic; members one after 
     assert_string_equal(got.p, "x|y|");
     wok__str_free(&got);
   }
-  const char *word = scratch_puts(s, "word", "BZhang wrote this line\nand this\n"); /* begins like bzip2 and is none */
+  const char *word =
+      scratch_puts(s, "word", "BZhang wrote this line\nand this\n"); /* begins like bzip2 and is none */
   wok__str got;
   assert_works(s->c, read_all(s, &word, 1, (wok__reader_opts){0}, false, &got));
   assert_string_equal(got.p, "BZhang wrote this line|and this|");
@@ -235,21 +261,35 @@ static void compressed(void **state) { /* 05-A.2.6: by magic; members one after 
 static void refusals(void **state) {
   scratch *s = *state;
   wok__str z = {0};
-  const char *utf16 = scratch_put(s, "u16", "\xff\xfe" "a\0", 4);
-  assert_fails(s->c, read_all(s, &utf16, 1, (wok__reader_opts){0}, false, &z), WOK_FORMAT, "u16: begins like UTF-16");
+  const char *utf16 = scratch_put(s, "u16",
+                                  "\xff\xfe"
+                                  "a\0",
+                                  4);
+  assert_fails(s->c, read_all(s, &utf16, 1, (wok__reader_opts){0}, false, &z), WOK_FORMAT,
+               "u16: begins like UTF-16");
   const char *utf32 = scratch_put(s, "u32", "\0\0\xfe\xff\0\0\0a", 8);
   assert_fails(s->c, read_all(s, &utf32, 1, (wok__reader_opts){0}, false, &z), WOK_FORMAT, "UTF-32");
   const char *odd = scratch_puts(s, "odd", "abcd");
-  assert_fails(s->c, read_all(s, &odd, 1, (wok__reader_opts){.how = {.fixed_bytes = 3}}, false, &z), WOK_CORRUPT, "record 2");
+  assert_fails(s->c, read_all(s, &odd, 1, (wok__reader_opts){.how = {.fixed_bytes = 3}}, false, &z),
+               WOK_CORRUPT, "record 2");
   const char *prefix = scratch_puts(s, "prefix", "\003ab");
-  assert_fails(s->c, read_all(s, &prefix, 1, (wok__reader_opts){.how = {.prefix_bytes = 1}}, false, &z), WOK_CORRUPT, "cut short");
-  assert_fails(s->c, read_all(s, &prefix, 1, (wok__reader_opts){.how = {.prefix_bytes = 4}}, false, &z), WOK_CORRUPT, "a length");
-  assert_fails(s->c, read_all(s, &odd, 1, (wok__reader_opts){.how = {.prefix_bytes = 3}}, false, &z), WOK_INVALID, "1, 2, 4 or 8");
-  assert_fails(s->c, read_all(s, &odd, 1, (wok__reader_opts){.how = {.prefix_bytes = 4, .fixed_bytes = 3}}, false, &z), WOK_INVALID, "choose one");
-  assert_fails(s->c, read_all(s, &odd, 1, (wok__reader_opts){.how = {.crlf = WOK_CRLF_STRIP, .separator = "x"}}, false, &z), WOK_INVALID, "one line");
+  assert_fails(s->c, read_all(s, &prefix, 1, (wok__reader_opts){.how = {.prefix_bytes = 1}}, false, &z),
+               WOK_CORRUPT, "cut short");
+  assert_fails(s->c, read_all(s, &prefix, 1, (wok__reader_opts){.how = {.prefix_bytes = 4}}, false, &z),
+               WOK_CORRUPT, "a length");
+  assert_fails(s->c, read_all(s, &odd, 1, (wok__reader_opts){.how = {.prefix_bytes = 3}}, false, &z),
+               WOK_INVALID, "1, 2, 4 or 8");
+  assert_fails(
+      s->c, read_all(s, &odd, 1, (wok__reader_opts){.how = {.prefix_bytes = 4, .fixed_bytes = 3}}, false, &z),
+      WOK_INVALID, "choose one");
+  assert_fails(
+      s->c,
+      read_all(s, &odd, 1, (wok__reader_opts){.how = {.crlf = WOK_CRLF_STRIP, .separator = "x"}}, false, &z),
+      WOK_INVALID, "one line");
   const char *none = scratch_at(s, "none"), *nomatch = scratch_at(s, "none*");
   assert_fails(s->c, read_all(s, &none, 1, (wok__reader_opts){0}, false, &z), WOK_NOTFOUND, "none");
-  assert_fails(s->c, read_all(s, &nomatch, 1, (wok__reader_opts){0}, false, &z), WOK_NOTFOUND, "no file matches");
+  assert_fails(s->c, read_all(s, &nomatch, 1, (wok__reader_opts){0}, false, &z), WOK_NOTFOUND,
+               "no file matches");
   const char *twice[] = {"-", "-"};
   assert_fails(s->c, read_all(s, twice, 2, (wok__reader_opts){0}, false, &z), WOK_INVALID, "only once");
 }
@@ -325,6 +365,7 @@ static void which_files(void **state) { /* directories, patterns, lists; natural
 
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
-  const struct CMUnitTest tests[] = {TEST(rules), TEST(every_cut), TEST(compressed), TEST(refusals), TEST(overlong), TEST(which_files)};
+  const struct CMUnitTest tests[] = {TEST(rules),    TEST(every_cut), TEST(compressed),
+                                     TEST(refusals), TEST(overlong),  TEST(which_files)};
   return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
