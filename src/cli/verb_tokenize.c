@@ -187,7 +187,6 @@ static int read_lines(cli *c, FILE *f, const wok_tokenizer *t, const options *o,
   int e = EXIT_DONE;
   while (!e && (n = getline(&line, &cap, f)) >= 0) {
     if (n && line[n - 1] == '\n') n--;
-    if (n && line[n - 1] == '\r') n--;
     e = add(c, t, o, b, line, n);
     line = NULL; /* the batch has it */
     cap = 0;
@@ -245,7 +244,7 @@ static int run(cli *c) {
 
 const cli_verb cli_tokenize = {
     .name = "tokenize", .args = "--tokenizer PATH FILE...", .summary = "turn text into the tokens of any vocabulary",
-    .details = "Each line is a text; - is standard input. For each text a line is printed:\n"
+    .details = "Each line is a text, without its line feed; - is standard input. For each text a line is printed:\n"
                "{\"ids\":[..],\"pieces\":[..],\"offsets\":[[a,b]..]}\n"
                "Pieces are as the vocabulary writes them, [a,b) counts characters of the text.\n"
                "Special tokens' names in the text are taken for them, as the peers do; --plain takes them for text.",

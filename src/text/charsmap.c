@@ -43,8 +43,8 @@ void wok__charsmap_free(wok__charsmap *m) {
 
 static int64_t offset_of(uint32_t u) { return (int64_t)((u >> 10) << ((u & 0x200u) >> 6)); }
 
-/* Follows p; of the keys met, the longest (whole: only one that takes all n bytes). Returns its length. */
-static int64_t walk(const wok__charsmap *m, const uint8_t *p, int64_t n, bool whole, int64_t *value) {
+/* Follows p; of the keys met, the longest (first: the shortest). Returns its length. */
+static int64_t walk(const wok__charsmap *m, const uint8_t *p, int64_t n, bool first, int64_t *value) {
   int64_t at = offset_of(m->unit[0]), best = 0;
   for (int64_t i = 0; i < n && p[i]; i++) {
     at ^= p[i];
@@ -53,10 +53,10 @@ static int64_t walk(const wok__charsmap *m, const uint8_t *p, int64_t n, bool wh
     if ((u & 0x800000ffu) != p[i]) break;
     at ^= offset_of(u);
     if (at < 0 || at >= m->units) break;
-    if (u >> 8 & 1 && (!whole || i + 1 == n)) {
-      best = i + 1;
-      *value = (int64_t)(m->unit[at] & 0x7fffffffu);
-    }
+    if (!(u >> 8 & 1)) continue;
+    best = i + 1;
+    *value = (int64_t)(m->unit[at] & 0x7fffffffu);
+    if (first) break;
   }
   return best > 0 && *value < m->n ? best : 0;
 }
@@ -69,7 +69,7 @@ int64_t wok__charsmap_match(const wok__charsmap *m, const uint8_t *p, int64_t n,
   return k;
 }
 
-const char *wok__charsmap_exact(const wok__charsmap *m, const uint8_t *p, int64_t n, int64_t *with_n) {
+const char *wok__charsmap_first(const wok__charsmap *m, const uint8_t *p, int64_t n, int64_t *with_n) {
   int64_t value = 0;
   if (walk(m, p, n, true, &value) == 0) return NULL;
   *with_n = (int64_t)strlen(m->text + value);

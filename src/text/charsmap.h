@@ -9,8 +9,8 @@ wok_status wok__charsmap_new(wok_ctx *c, wok__charsmap **m, const char *where, c
 void wok__charsmap_free(wok__charsmap *m);
 /* The longest key that p begins with: its length (0: none) and what stands for it. */
 int64_t wok__charsmap_match(const wok__charsmap *m, const uint8_t *p, int64_t n, const char **with, int64_t *with_n);
-/* The replacement of exactly these bytes, NULL: none. */
-const char *wok__charsmap_exact(const wok__charsmap *m, const uint8_t *p, int64_t n, int64_t *with_n);
+/* What stands for the shortest key that p begins with, NULL: none. Hugging Face's library puts it for the whole of p. */
+const char *wok__charsmap_first(const wok__charsmap *m, const uint8_t *p, int64_t n, int64_t *with_n);
 wok_status wok__base64(wok_ctx *c, const char *where, const char *z, int64_t n, uint8_t **out, int64_t *len); /* wok__free it */
 
 #endif

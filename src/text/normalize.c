@@ -131,15 +131,24 @@ enum { MOST_CLUSTER = 512 };
 
 typedef struct cluster { uint32_t cp[MOST_CLUSTER]; int32_t out[MOST_CLUSTER * 18]; } cluster;
 
+/* Bytes of the first n code points. */
+static int64_t bytes_of(const uint32_t *cp, int64_t n) {
+  int64_t bytes = 0;
+  for (int64_t i = 0; i < n; i++) bytes += cp[i] < 0x80 ? 1 : cp[i] < 0x800 ? 2 : cp[i] < 0x10000 ? 3 : 4;
+  return bytes;
+}
+
+/* What stays at both ends stands for itself; the middle of the result stands for the middle of the cluster. */
 static bool put_cluster(wok__enc *e, wok__buffer *o, wok__form form, cluster *k, int64_t n, int64_t a, int64_t b) {
-  int64_t m = wok__uc_normalise(form, true, k->cp, n, k->out, WOK__COUNT(k->out));
+  int64_t m = wok__uc_normalise(form, true, k->cp, n, k->out, WOK__COUNT(k->out)), head = 0, tail = 0;
   if (m < 0) return wok__put_same(e, o, a, b);
-  bool same = m == n;
-  for (int64_t i = 0; same && i < n; i++) same = (uint32_t)k->out[i] == k->cp[i];
-  if (same) return wok__put_same(e, o, a, b);
-  for (int64_t i = 0; i < m; i++)
-    if (!wok__put_char(e, o, (uint32_t)k->out[i], a, b)) return false;
-  return true;
+  while (head < n && head < m && (uint32_t)k->out[head] == k->cp[head]) head++;
+  while (tail < n - head && tail < m - head && (uint32_t)k->out[m - 1 - tail] == k->cp[n - 1 - tail]) tail++;
+  int64_t from = a + bytes_of(k->cp, head), to = b - bytes_of(k->cp + n - tail, tail);
+  if (!wok__put_same(e, o, a, from)) return false;
+  for (int64_t i = head; i < m - tail; i++)
+    if (!wok__put_char(e, o, (uint32_t)k->out[i], from, to)) return false;
+  return wok__put_same(e, o, to, b);
 }
 
 static bool form_run(const wok__step *s, wok__enc *e) {
@@ -317,12 +326,12 @@ static bool bytes_run(const wok__step *s, wok__enc *e) {
 static bool put_mapped(const wok__step *s, wok__enc *e, wok__buffer *o, int64_t a, int64_t b) {
   const uint8_t *p = e->view.p;
   int64_t n;
-  const char *z = b - a < 6 ? wok__charsmap_exact(s->charsmap, p + a, b - a, &n) : NULL;
+  const char *z = b - a < 6 ? wok__charsmap_first(s->charsmap, p + a, b - a, &n) : NULL;
   if (z) return wok__put(e, o, z, n, a, b);
   for (int64_t i = a; i < b;) {
     uint32_t cp;
     int64_t end = i + wok__next(p + i, b - i, &cp);
-    z = wok__charsmap_exact(s->charsmap, p + i, end - i, &n);
+    z = wok__charsmap_first(s->charsmap, p + i, end - i, &n);
     if (!(z ? wok__put(e, o, z, n, i, end) : wok__put_same(e, o, i, end))) return false;
     i = end;
   }
