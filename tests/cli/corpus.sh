@@ -67,7 +67,7 @@ absent x x.part x.wok-shuffle
 
 part 'killed in each phase'
 i=0
-while [ $i -lt 250 ]; do
+while [ $i -lt 100 ]; do
   sed "s/^/$i /" text
   i=$((i + 1))
 done >big
@@ -134,7 +134,7 @@ absent straight.wok-shuffle straight.part
 
 part 'a full disk'
 mkdir small
-if mount -t tmpfs -o size=24m tmpfs small 2>/dev/null; then
+if mount -t tmpfs -o size=10m tmpfs small 2>/dev/null; then
   mounts=$PWD/small
   keep big
   refused 1 small 'are missing' -- "$WOK" shuffle big -o small/out --memory 2M
