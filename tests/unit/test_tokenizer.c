@@ -268,7 +268,7 @@ static void streaming(void **state) {
     }
     int32_t ids[256];
     assert_works(s->c, wok_encode(t, text, len, ids, 256, &n));
-    wok_decoder d = {{0}, 0};
+    wok_decoder d = {.npart = 0};
     for (int64_t i = 0; i < n; i++) {
       int64_t k = wok_decode_stream(t, &d, ids[i], out + at, 64);
       int cut;
@@ -302,7 +302,7 @@ static void streaming(void **state) {
       {{9999, 257}, 2, "a"},
   };
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-    wok_decoder d = {{0}, 0};
+    wok_decoder d = {.npart = 0};
     char out[512];
     int64_t at = 0;
     for (int k = 0; k < bad[i].n; k++) at += wok_decode_stream(t, &d, bad[i].ids[k], out + at, 64);
@@ -310,7 +310,7 @@ static void streaming(void **state) {
     assert_int_equal(at, strlen(bad[i].out));
     assert_memory_equal(out, bad[i].out, (size_t)at);
   }
-  wok_decoder wild = {{1, 2, 3, 4}, 77}; /* a state that is not ours does no harm */
+  wok_decoder wild = {.part = {1, 2, 3, 4}, .npart = 77, .nheld = -5, .nbefore = 99}; /* a state that is not ours does no harm */
   char out[64];
   assert_int_equal(wok_decode_stream(t, &wild, 257, out, 64), 1);
   assert_int_equal(wok_decode_stream(t, &wild, 257, out, 63), 0);
@@ -347,54 +347,45 @@ static void apply(json_t *root, const change *k) {
 static void strict_files(void **state) {
   scratch *s = *state;
   static const change changes[] = {
-      {"pre_tokenizer", "{\"type\":\"ByteLevel\",\"use_regex\":true}", WOK_UNSUPPORTED,
-       "tokenizer.json: pre_tokenizer ByteLevel is not known to this version"},
-      {"normalizer", "{\"type\":\"NFKC\"}", WOK_UNSUPPORTED, "normalizer NFKC is not known to this version"},
+      {"pre_tokenizer", "{\"type\":\"Runes\",\"use_regex\":true}", WOK_UNSUPPORTED,
+       "tokenizer.json: pre_tokenizer Runes is not known to this version"},
+      {"normalizer", "{\"type\":\"NFKX\"}", WOK_UNSUPPORTED, "normalizer NFKX is not known to this version"},
       {"normalizer", "{}", WOK_UNSUPPORTED, "tokenizer.json: normalizer is not known to this version"},
-      {"normalizer", "7", WOK_UNSUPPORTED, "normalizer must be null in this version"},
-      {"post_processor", "{\"type\":\"TemplateProcessing\"}", WOK_UNSUPPORTED,
-       "post_processor TemplateProcessing is not known"},
-      {"truncation", "{\"max_length\":5}", WOK_UNSUPPORTED, "truncation is not known"},
-      {"padding", "{\"strategy\":\"BatchLongest\"}", WOK_UNSUPPORTED, "padding is not known"},
-      {"decoder", "{\"type\":\"ByteLevel\"}", WOK_UNSUPPORTED, "decoder ByteLevel is not known"},
-      {"decoder", "null", WOK_UNSUPPORTED, "decoder is not known"},
-      {"decoder.decoders", "[{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},{\"type\":\"Strip\"}]",
-       WOK_UNSUPPORTED, "decoder Strip is not known"},
-      {"decoder.decoders", "[{\"type\":\"ByteFallback\"}]", WOK_UNSUPPORTED,
-       "decoder must be ByteFallback, then Fuse"},
-      {"decoder", NULL, WOK_FORMAT, "decoder is missing"},
+      {"normalizer", "7", WOK_FORMAT, "normalizer must be an object or null"},
+      {"normalizer", "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},{\"type\":\"Rot13\"}]}", WOK_UNSUPPORTED,
+       "normalizer Rot13 is not known"},
+      {"normalizer", "{\"type\":\"Sequence\"}", WOK_FORMAT, "Sequence of the normalizer has no list normalizers"},
+      {"normalizer", "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"(\"},\"content\":\"\"}", WOK_FORMAT,
+       "normalizer Replace: the regular expression is not understood at character 1"},
+      {"normalizer", "{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAAA\"}", WOK_CORRUPT, "the precompiled character map is damaged"},
+      {"post_processor", "{\"type\":\"Envelope\"}", WOK_UNSUPPORTED, "post_processor Envelope is not known"},
+      {"decoder", "{\"type\":\"Oracle\"}", WOK_UNSUPPORTED, "decoder Oracle is not known"},
+      {"decoder.decoders", "[{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},{\"type\":\"Strip\"}]", WOK_FORMAT,
+       "decoder Strip: content must be a string"},
       {"version", "\"2.0\"", WOK_UNSUPPORTED, "version 2.0 is not known"},
       {"version", "1", WOK_UNSUPPORTED, "version is not known"},
       {"extra", "1", WOK_UNSUPPORTED, "the key extra is not known"},
-      {"model.type", "\"WordPiece\"", WOK_UNSUPPORTED, "model WordPiece is not known"},
+      {"model.type", "\"Markov\"", WOK_UNSUPPORTED, "model Markov is not known"},
       {"model", "[]", WOK_UNSUPPORTED, "model is not known"},
-      {"model.dropout", "0.1", WOK_UNSUPPORTED, "model.dropout must be null"},
-      {"model.unk_token", "\"<unk>\"", WOK_UNSUPPORTED, "model.unk_token must be null"},
-      {"model.fuse_unk", "true", WOK_UNSUPPORTED, "model.fuse_unk must be false"},
-      {"model.byte_fallback", "false", WOK_UNSUPPORTED, "model.byte_fallback must be true"},
-      {"model.byte_fallback", NULL, WOK_FORMAT, "model.byte_fallback is missing"},
-      {"model.ignore_merges", "true", WOK_UNSUPPORTED, "model.ignore_merges must be false"},
-      {"model.end_of_word_suffix", "\"</w>\"", WOK_UNSUPPORTED, "model.end_of_word_suffix must be null"},
+      {"model", NULL, WOK_FORMAT, "model is missing"},
+      {"model.dropout", "2", WOK_FORMAT, "dropout must be a number in [0, 1], not 2"},
+      {"model.unk_token", "7", WOK_FORMAT, "unk_token must be a string, not 7"},
+      {"model.fuse_unk", "\"no\"", WOK_FORMAT, "fuse_unk must be true or false"},
       {"model.surprise", "1", WOK_UNSUPPORTED, "the key model.surprise is not known"},
-      {"model.merges", "[[\"a\",\"b\"]]", WOK_UNSUPPORTED, "a BPE model with merges is not known"},
+      {"model.merges", "[[\"a\",\"b\"]]", WOK_FORMAT, "merge 0 (\"a\" and \"b\") names a token that is not in the vocabulary"},
+      {"model.merges", "[\"a\"]", WOK_FORMAT, "merge 0 is not two tokens"},
       {"model.merges", "{}", WOK_FORMAT, "model.merges is not a list"},
       {"model.vocab", "[]", WOK_FORMAT, "model.vocab is not an object"},
-      {"model.vocab", "{\"<|endoftext|>\":0}", WOK_UNSUPPORTED, "a vocabulary of 1 tokens lacks"},
-      {"model.vocab.a", "400", WOK_FORMAT, "\"a\" has the id 400, but 317 tokens must have the ids 0 to 316"},
+      {"model.vocab", "{}", WOK_FORMAT, "the vocabulary is empty"},
+      {"model.vocab.a", "99999999", WOK_LIMIT, "the id 99999999 is far outside a vocabulary"},
       {"model.vocab.a", "-1", WOK_FORMAT, "\"a\" has the id -1"},
       {"model.vocab.a", "1e3", WOK_FORMAT, "the id of \"a\" is not an integer"},
       {"model.vocab.a", "300", WOK_FORMAT, "two tokens have the id 300"},
-      {"model.vocab.a", NULL, WOK_FORMAT, "but 316 tokens must have the ids 0 to 315"}, /* a hole */
-      {"model.vocab.ab", "317", WOK_UNSUPPORTED, "the token \"ab\" is no single character"},
-      {"model.vocab.\x1b[1m", "317", WOK_UNSUPPORTED, "the token \" [1m\" is no single character"},
-      {"added_tokens", "[]", WOK_FORMAT, "must hold <|endoftext|> once"},
       {"added_tokens", "{}", WOK_FORMAT, "added_tokens is not a list"},
-      {"added_tokens", "[{\"id\":0,\"content\":\"<pad>\",\"special\":true}]", WOK_UNSUPPORTED,
-       "the added token <pad> is not known"},
-      {"added_tokens", "[{\"id\":0,\"special\":true}]", WOK_FORMAT, "added token 0 has no content"},
-      {"added_tokens.0.id", "5", WOK_UNSUPPORTED, "added_tokens: id must be 0"},
-      {"added_tokens.0.lstrip", "true", WOK_UNSUPPORTED, "added_tokens: lstrip must be false"},
-      {"added_tokens.0.special", NULL, WOK_FORMAT, "special is missing"},
+      {"added_tokens", "[{\"id\":0,\"content\":\"<pad>\",\"special\":true}]", WOK_FORMAT, "<pad> has the id 0, which is another token's"},
+      {"added_tokens", "[{\"id\":0,\"special\":true}]", WOK_FORMAT, "added token 0: content must be a string"},
+      {"added_tokens.0.id", "5", WOK_FORMAT, "has the id 5, which is another token's"},
+      {"added_tokens.0.colour", "true", WOK_UNSUPPORTED, "added token 0: the key colour is not known"},
   };
   json_t *g = golden(s->c), *good = json_object_get(g, "tokenizer");
   for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
@@ -407,15 +398,6 @@ static void strict_files(void **state) {
     assert_null(t);
     json_decref(j);
   }
-  /* bytes in another order */
-  json_t *j = json_deep_copy(good);
-  json_t *vocab = json_object_get(json_object_get(j, "model"), "vocab");
-  json_object_set_new(vocab, "<0x41>", json_integer(1 + 0x42));
-  json_object_set_new(vocab, "<0x42>", json_integer(1 + 0x41));
-  wok_tokenizer *t;
-  assert_fails(s->c, parse(s->c, &t, j), WOK_UNSUPPORTED,
-               "id 67 must be <0x42> in this version, not \"<0x41>\"");
-  json_decref(j);
   json_decref(g);
 }
 
@@ -453,7 +435,7 @@ static void damaged_files(void **state) {
     z[k] ^= (char)(1 << k % 7);
     if (wok_tokenizer_parse(s->c, &t, z, n, "changed") == WOK_OK) {
       accepted++;
-      assert_int_equal(wok_tokenizer_size(t), 317);
+      assert_true(wok_tokenizer_size(t) >= 317 && wok_tokenizer_size(t) < 1000); /* an id may leave a gap */
       wok_tokenizer_free(t);
     }
     z[k] ^= (char)(1 << k % 7);
