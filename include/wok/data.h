@@ -10,7 +10,8 @@ extern "C" {
 typedef enum wok_documents { WOK_DOC_FILE, WOK_DOC_LINE, WOK_DOC_BLANK, WOK_DOC_SEP } wok_documents;
 
 typedef struct wok_pack_opts {
-  const char *tokenizer; /* "chars" (NULL), "bytes", or the path of a tokenizer.json or of a directory with one */
+  const char *tokenizer; /* "chars" (NULL), "bytes", or a path as wok_tokenizer_open takes it. Names of special
+                            tokens in the text are text; documents above 16 MiB are encoded in parts cut at line feeds */
   wok_documents documents; /* file: each file is one; line; blank: paragraphs between empty lines; sep: between lines that are `sep` */
   const char *sep;
   double hold_out;       /* per cent; 0: 5; negative: none. Whole documents where there are at least 20 (chosen by the seed),

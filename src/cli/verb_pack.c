@@ -12,7 +12,7 @@ typedef struct options {
 static const cli_option list[] = {
     {"output", 'o', CLI_STRING, "DIR", offsetof(options, out), 0, 0, "the data directory to write"},
     {"tokenizer", 0, CLI_STRING, "chars|bytes|PATH", offsetof(options, tokenizer), 0, 0,
-     "vocabulary: characters of the text, its bytes, or a tokenizer.json [chars]"},
+     "vocabulary: characters of the text, its bytes, or any file or directory wok tokenize takes [chars]"},
     {"documents", 0, CLI_STRING, "file|line|blank|sep:STRING", offsetof(options, documents), 0, 0,
      "what a document is: a file, a line, a paragraph, what stands between lines STRING [file]"},
     {"hold-out", 0, CLI_REAL_OR_OFF, "PERCENT", offsetof(options, hold_out), 0, 90,

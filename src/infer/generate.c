@@ -24,6 +24,8 @@ typedef struct job {
   int64_t positions, vocab;
   wok__session *session;
   wok__sampler *sampler;
+  char *out; /* what one token can say */
+  int64_t out_room;
   wok__token *run;
   int *who; /* sequences of the tokens that want logits */
   wok_generate_stats stats;
@@ -44,6 +46,7 @@ static wok_status read_prompt(job *j, int i, const char *prompt) {
   s->ids = wok__malloc(s->room * (int64_t)sizeof *s->ids);
   if (!s->ids) return wok__nomem(j->c, s->room * (int64_t)sizeof *s->ids);
   s->ids[0] = wok_tokenizer_eod(j->t);
+  if (s->ids[0] < 0) return wok__fail(j->c, WOK_UNSUPPORTED, "the tokenizer has no token that ends a document: there is nothing to begin with");
   WOK__TRY(wok_encode(j->t, prompt, len, s->ids + 1, n, &n));
   s->n = s->prompt;
   return WOK_OK;
@@ -51,8 +54,8 @@ static wok_status read_prompt(job *j, int i, const char *prompt) {
 
 static void hand_over(job *j, int i, int32_t id) {
   sequence *s = &j->seq[i];
-  char out[64];
-  int64_t len = wok_decode_stream(j->t, &s->decoder, id, out, sizeof out);
+  char *out = j->out;
+  int64_t len = wok_decode_stream(j->t, &s->decoder, id, out, j->out_room);
   wok__str_add(&s->text, out, len);
   if (j->o.on_text && (id >= 0 || len) && !j->o.on_text(j->o.ud, i, id, out, len) && !s->stop) s->stop = "caller";
 }
@@ -123,7 +126,9 @@ static wok_status work(job *j, const char *const *prompts) {
   j->seq = wok__calloc(j->n, (int64_t)sizeof *j->seq);
   j->run = wok__calloc(WOK__MAX(j->n, PREFILL), (int64_t)sizeof *j->run);
   j->who = wok__calloc(WOK__MAX(j->n, PREFILL), (int64_t)sizeof *j->who);
-  if (!j->seq || !j->run || !j->who) return wok__nomem(j->c, j->n * (int64_t)sizeof *j->seq);
+  j->out_room = wok_decode_room(j->t);
+  j->out = wok__malloc(j->out_room);
+  if (!j->seq || !j->run || !j->who || !j->out) return wok__nomem(j->c, j->n * (int64_t)sizeof *j->seq);
   for (int i = 0; i < j->n; i++) {
     WOK__TRY(read_prompt(j, i, prompts[i]));
     longest = WOK__MAX(longest, j->seq[i].room);
@@ -181,6 +186,7 @@ wok_status wok_generate(wok_model *m, const wok_tokenizer *t, const char *const 
   }
   wok__free(j.seq);
   wok__free(j.run);
+  wok__free(j.out);
   wok__free(j.who);
   wok__session_free(j.session);
   wok__sampler_free(j.sampler);

@@ -25,7 +25,11 @@ static bool model_fits(const json_t *m) {
 }
 
 static bool added_fits(const json_t *list) {
+  static const char *const keys[] = {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"};
   const json_t *a = json_array_get(list, 0);
+  size_t known = 0;
+  for (int64_t i = 0; i < WOK__COUNT(keys); i++) known += json_object_get(a, keys[i]) != NULL;
+  if (known != json_object_size(a)) return false;
   const char *content = json_string_value(json_object_get(a, "content"));
   const json_t *id = json_object_get(a, "id");
   return json_array_size(list) == 1 && content && strcmp(content, WOK__TOK_EOD_NAME) == 0 && json_is_integer(id) &&

@@ -86,11 +86,10 @@ static wok_status shares(const wok_tokenizer *t, const wok_encode_opts *o, bool 
   }
   if (!pair) return *na = most, WOK_OK;
   if (o->truncation == WOK_TRUNCATE_LONGEST_FIRST) {
-    /* one by one from the longer; of two equally long ones the second (bert4keras: the first) gives way */
-    int64_t low = WOK__MIN(a, b), high = WOK__MAX(a, b), small = WOK__MIN(low, most / 2), large = most - small;
-    if (large > high) small = most - high, large = high;
-    bool first_is_longer = a > b || (a == b && !(t->pipe && t->pipe->first_on_tie));
-    if (t->pipe && t->pipe->first_on_tie && low > most / 2) first_is_longer = false;
+    /* one by one from the longer; once both are equal they take turns, and the one that was longer keeps more */
+    int64_t low = WOK__MIN(a, b), small = WOK__MIN(low, most / 2), large = most - small;
+    bool in_turns = low > most / 2;
+    bool first_is_longer = a > b && !(in_turns && t->pipe && t->pipe->first_on_tie);
     *na = first_is_longer ? large : small;
     *nb = first_is_longer ? small : large;
     return WOK_OK;

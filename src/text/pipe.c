@@ -36,7 +36,6 @@ static wok_status read_model(wok_ctx *c, const char *where, const json_t *root, 
   if (!json_is_object(m)) return wok__step_unknown(c, where, "model", "");
   const wok__model_kind *kind = wok__model_kind_of(model_name(m));
   if (!kind) return wok__step_unknown(c, where, "model", model_name(m));
-  WOK__TRY(check_keys(c, where, m, "model", model_keys));
   const char *shown = strncmp(kind->name, "Wok", 3) == 0 ? kind->name + 3 : kind->name;
   (void)wok__snprintf(p->kind, (int64_t)sizeof p->kind, "%s", shown);
   wok_status s = kind->read(c, where, m, &p->vocab, &p->model);
@@ -207,14 +206,15 @@ static wok_status hash_of(wok_ctx *c, const json_t *root, const wok__pipe *p, ui
 
 /* ---- the whole ---- */
 
-static wok_status check_version(wok_ctx *c, const char *where, const json_t *root) {
+wok_status wok__check_root(wok_ctx *c, const char *where, const json_t *root) {
+  const json_t *m = json_object_get(root, "model");
+  WOK__TRY(check_keys(c, where, root, "", root_keys));
+  if (json_is_object(m) && wok__model_kind_of(model_name(m))) WOK__TRY(check_keys(c, where, m, "model", model_keys));
   const char *v = json_string_value(json_object_get(root, "version"));
   return v && strcmp(v, "1.0") == 0 ? WOK_OK : wok__step_unknown(c, where, "version", v ? v : "");
 }
 
 static wok_status read_all(wok_ctx *c, const char *where, const json_t *root, wok__pipe *p, uint64_t *hash) {
-  WOK__TRY(check_keys(c, where, root, "", root_keys));
-  WOK__TRY(check_version(c, where, root));
   wok__vocab_init(&p->vocab, c);
   /* components by name first: an unknown one is the clearest thing to say */
   WOK__TRY(wok__steps_read(c, where, "normalizer", json_object_get(root, "normalizer"), &p->normalizers));

@@ -68,7 +68,8 @@ struct wok__decoder_kind {
   bool (*run)(const wok__pipe *p, const wok__decode_step *s, const int32_t *ids, wok__strings *in, wok__strings *out);
 };
 
-/* pipe.c: takes the tree apart. */
+/* pipe.c: version and keys; taking the tree apart. */
+wok_status wok__check_root(wok_ctx *c, const char *where, const json_t *root);
 wok_status wok__pipe_read(wok_ctx *c, const char *where, const json_t *root, wok__pipe **p, uint64_t *hash);
 void wok__pipe_free(wok__pipe *p);
 

@@ -68,10 +68,9 @@ typedef struct model {
 
 static wok_status damaged(const model *m) { return wok__fail(m->c, WOK_CORRUPT, "%s: damaged: not a SentencePiece model", m->where); }
 
-static wok_status added_token(model *m, const json_t *piece, int type) {
+static wok_status added_token(model *m, const json_t *piece) {
   json_t *j = json_pack("{s:I, s:O, s:b, s:b, s:b, s:b, s:b}", "id", (json_int_t)m->n, "content", piece, "single_word", 0, "lstrip", 0,
                         "rstrip", 0, "normalized", 0, "special", 1);
-  (void)type;
   return json_array_append_new(m->added, j) ? wok__nomem(m->c, 0) : WOK_OK;
 }
 
@@ -94,7 +93,7 @@ static wok_status read_piece(model *m, message p) {
   json_t *row = json_pack("[O, f, I]", piece, (double)score, (json_int_t)type);
   wok_status s = !piece || json_array_append_new(m->pieces, row) ? wok__nomem(m->c, n) : WOK_OK;
   if (s == WOK_OK && type == 4 && json_array_append(m->symbols, piece)) s = wok__nomem(m->c, n);
-  if (s == WOK_OK && (type == 3 || type == 2)) s = added_token(m, piece, (int)type);
+  if (s == WOK_OK && type == 3) s = added_token(m, piece);
   m->n++;
   json_decref(piece);
   return s;

@@ -22,6 +22,7 @@ static wok_status by_pipe(wok_ctx *c, wok_tokenizer **t, const json_t *root, con
 static wok_status read_root(wok_ctx *c, wok_tokenizer **t, const json_t *root, const char *where) {
   uint32_t *chars;
   int64_t n;
+  WOK__TRY(wok__check_root(c, where, root));
   WOK__TRY(wok__chars_of(c, root, &chars, &n));
   if (n < 0) return by_pipe(c, t, root, where);
   wok_status s = wok__tokenizer_new(c, t, chars, n);

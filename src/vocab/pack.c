@@ -1,5 +1,6 @@
 /* wok_pack: text files to a data directory, in three readings: count the documents, count the characters of the training
-   part, encode. Memory: one buffer of text and of ids, 8 bytes for each code point, 8 bytes for each MiB written. */
+   part, encode. Memory: one buffer of text and of ids, 8 bytes for each code point, 8 bytes for each MiB written; with a
+   tokenizer whose tokens look beyond characters, 16 MiB of text and their tokens. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +15,23 @@ enum {
   MOST_SEPARATOR = 4096,
   STREAM_HOLD_OUT = 0x484f4c44 /* of wok__permute */
 };
+enum { MOST_PARTS = 1 << 16, MOST_TEXT = 16 << 20 }; /* waiting to be encoded together */
 static const double usual_percent = 5;
 static const int64_t usual_min_count = 2;
 
 typedef struct pack pack;
+
+/* Parts of documents in the order in which they came, to be encoded on all threads. */
+typedef struct waiting {
+  wok__str text;
+  int64_t n;
+  const char *at[MOST_PARTS];
+  int64_t begin[MOST_PARTS], len[MOST_PARTS];
+  uint8_t to[MOST_PARTS];
+  bool ends[MOST_PARTS]; /* the document's part ends here */
+  wok_encoding *made[MOST_PARTS];
+  int64_t open; /* where the part at hand begins */
+} waiting;
 
 struct pack {
   wok_ctx *c;
@@ -44,6 +58,7 @@ struct pack {
   int64_t *counts; /* [WOK__CODE_POINTS] */
   /* encoding */
   int32_t *ids;
+  struct waiting *waiting; /* NULL: characters and bytes, which need no more text than themselves */
   wok__shard_writer *shard[2];
   int64_t bytes_of[2], chars_of[2];
 };
@@ -196,17 +211,89 @@ static wok_status build_vocabulary(pack *p) {
 
 /* ---- third reading ---- */
 
+static wok_status encode_waiting(pack *p) {
+  waiting *w = p->waiting;
+  const wok_encode_opts o = {.no_special = true, .plain = true};
+  int32_t eod = wok_tokenizer_eod(p->tokenizer);
+  for (int64_t i = 0; i < w->n; i++) w->at[i] = w->len[i] ? w->text.p + w->begin[i] : "";
+  wok_status s = wok_tokenizer_encode_batch(p->tokenizer, w->at, w->len, NULL, NULL, w->n, &o, w->made);
+  for (int64_t i = 0; i < w->n; i++) {
+    int64_t n;
+    const int32_t *ids = s ? NULL : wok_encoding_ids(w->made[i], &n);
+    if (s == WOK_OK) s = wok__shard_add(p->shard[w->to[i]], ids, n);
+    if (s == WOK_OK && w->ends[i]) s = wok__shard_add(p->shard[w->to[i]], &eod, 1);
+    if (s == WOK_OK && w->ends[i]) s = wok__shard_end_document(p->shard[w->to[i]]);
+    wok_encoding_free(w->made[i]);
+  }
+  w->n = 0;
+  return s;
+}
+
+/* The first `n` bytes of the part at hand are a part of their own. */
+static wok_status part_waits(pack *p, wok_split to, int64_t n, bool ends) {
+  waiting *w = p->waiting;
+  int64_t i = w->n++;
+  w->begin[i] = w->open;
+  w->len[i] = n;
+  w->to[i] = (uint8_t)to;
+  w->ends[i] = ends;
+  w->open += n;
+  if (w->n < MOST_PARTS && w->open < MOST_TEXT) return WOK_OK;
+  WOK__TRY(encode_waiting(p));
+  int64_t left = w->text.len - w->open;
+  if (left) memmove(w->text.p, w->text.p + w->open, (size_t)left);
+  w->text.len = left;
+  w->open = 0;
+  return WOK_OK;
+}
+
+static bool blank(char b) { return b == ' ' || b == '\n' || b == '\r' || b == '\t'; }
+
+/* Where a document too long to be encoded at once is cut: after the last line feed that stands between other characters, which
+   changes no tokens of the usual pre-tokenizers; else after the last line feed; else anywhere between characters. */
+static int64_t cut_of(const char *z, int64_t n) {
+  int64_t any = 0;
+  for (int64_t i = n - 1; i > n / 2; i--) {
+    if (z[i - 1] != '\n') continue;
+    if (!blank(z[i]) && !blank(z[i - 2])) return i;
+    if (!any) any = i;
+  }
+  if (any) return any;
+  while (n > 0 && ((uint8_t)z[n] & 0xc0u) == 0x80u) n--;
+  return n;
+}
+
+static wok_status wait_text(pack *p, wok_split to, const uint8_t *z, int64_t n) {
+  waiting *w = p->waiting;
+  wok__str_add(&w->text, z, n);
+  if (w->text.failed) return wok__nomem(p->c, w->text.len + n);
+  int64_t length = w->text.len - w->open;
+  return length < MOST_TEXT ? WOK_OK : part_waits(p, to, cut_of(w->text.p + w->open, length - 1), false);
+}
+
 static wok_status encode_text(pack *p, wok_split to, const uint8_t *z, int64_t n) {
-  int64_t k = wok__tokenizer_encode(p->tokenizer, z, n, p->ids);
   p->bytes_of[to] += n;
   p->chars_of[to] += wok__utf8_count(z, n);
+  if (p->waiting) return wait_text(p, to, z, n);
+  int64_t k = wok__tokenizer_encode(p->tokenizer, z, n, p->ids);
   return wok__shard_add(p->shard[to], p->ids, k);
 }
 
 static wok_status encode_end(pack *p, wok_split to) {
+  if (p->waiting) return part_waits(p, to, p->waiting->text.len - p->waiting->open, true);
   int32_t eod = wok_tokenizer_eod(p->tokenizer);
   WOK__TRY(wok__shard_add(p->shard[to], &eod, 1));
   return wok__shard_end_document(p->shard[to]);
+}
+
+static wok_status prepare_waiting(pack *p) {
+  if (!p->tokenizer->pipe) return WOK_OK;
+  if (wok_tokenizer_eod(p->tokenizer) < 0)
+    return wok__fail(p->c, WOK_UNSUPPORTED, "%s: has no token that ends a document, such as <|endoftext|>, </s> or [SEP]", p->o->tokenizer);
+  p->waiting = wok__calloc(1, (int64_t)sizeof *p->waiting);
+  if (!p->waiting) return wok__nomem(p->c, (int64_t)sizeof *p->waiting);
+  wok__str_init(&p->waiting->text, INT64_MAX / 4);
+  return WOK_OK;
 }
 
 static wok_status encode(pack *p, wok_pack_info *info) {
@@ -220,7 +307,9 @@ static wok_status encode(pack *p, wok_pack_info *info) {
     WOK__TRY(wok__shard_create(p->c, &p->shard[i], path, p->dir.made, wok_tokenizer_size(p->tokenizer),
                                wok_tokenizer_hash(p->tokenizer), 0));
   }
+  WOK__TRY(prepare_waiting(p));
   WOK__TRY(read_through(p, encode_text, encode_end));
+  if (p->waiting) WOK__TRY(encode_waiting(p));
   wok_split_info *of[] = {[WOK_TRAIN] = &info->train, [WOK_VALID] = &info->valid};
   for (int i = 0; i < 2; i++) {
     wok__shard_writer *w = p->shard[i];
@@ -385,6 +474,8 @@ wok_status wok_pack(wok_ctx *c, const char *const *files, int nfiles, const char
   wok__free(p->sources);
   wok__free(p->counts);
   wok__free(p->ids);
+  if (p->waiting) wok__str_free(&p->waiting->text);
+  wok__free(p->waiting);
   wok__free(p);
   made.seconds = wok__now() - begun;
   if (info && s == WOK_OK) *info = made;

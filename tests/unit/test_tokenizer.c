@@ -310,7 +310,7 @@ static void streaming(void **state) {
     assert_int_equal(at, strlen(bad[i].out));
     assert_memory_equal(out, bad[i].out, (size_t)at);
   }
-  wok_decoder wild = {.part = {1, 2, 3, 4}, .npart = 77}; /* a state that is not ours does no harm */
+  wok_decoder wild = {.part = {1, 2, 3, 4}, .npart = 77, .nheld = -5, .nbefore = 99}; /* a state that is not ours does no harm */
   char out[64];
   assert_int_equal(wok_decode_stream(t, &wild, 257, out, 64), 1);
   assert_int_equal(wok_decode_stream(t, &wild, 257, out, 63), 0);
@@ -347,28 +347,45 @@ static void apply(json_t *root, const change *k) {
 static void strict_files(void **state) {
   scratch *s = *state;
   static const change changes[] = {
-      {"pre_tokenizer", "{\"type\":\"Wishful\"}", WOK_UNSUPPORTED, "pre_tokenizer Wishful is not known to this version"},
+      {"pre_tokenizer", "{\"type\":\"Runes\",\"use_regex\":true}", WOK_UNSUPPORTED,
+       "tokenizer.json: pre_tokenizer Runes is not known to this version"},
+      {"normalizer", "{\"type\":\"NFKX\"}", WOK_UNSUPPORTED, "normalizer NFKX is not known to this version"},
       {"normalizer", "{}", WOK_UNSUPPORTED, "tokenizer.json: normalizer is not known to this version"},
       {"normalizer", "7", WOK_FORMAT, "normalizer must be an object or null"},
-      {"normalizer", "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Wishful\"}]}", WOK_UNSUPPORTED, "Wishful is not known"},
-      {"post_processor", "{\"type\":\"TemplateProcessing\"}", WOK_FORMAT, "the template has no list single"},
-      {"post_processor", "{\"type\":\"Wishful\"}", WOK_UNSUPPORTED, "post_processor Wishful is not known"},
-      {"decoder", "{\"type\":\"Wishful\"}", WOK_UNSUPPORTED, "decoder Wishful is not known"},
+      {"normalizer", "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},{\"type\":\"Rot13\"}]}", WOK_UNSUPPORTED,
+       "normalizer Rot13 is not known"},
+      {"normalizer", "{\"type\":\"Sequence\"}", WOK_FORMAT, "Sequence of the normalizer has no list normalizers"},
+      {"normalizer", "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"(\"},\"content\":\"\"}", WOK_FORMAT,
+       "normalizer Replace: the regular expression is not understood at character 1"},
+      {"normalizer", "{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAAA\"}", WOK_CORRUPT, "the precompiled character map is damaged"},
+      {"post_processor", "{\"type\":\"Envelope\"}", WOK_UNSUPPORTED, "post_processor Envelope is not known"},
+      {"decoder", "{\"type\":\"Oracle\"}", WOK_UNSUPPORTED, "decoder Oracle is not known"},
       {"decoder.decoders", "[{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},{\"type\":\"Strip\"}]", WOK_FORMAT,
        "decoder Strip: content must be a string"},
+      {"version", "\"2.0\"", WOK_UNSUPPORTED, "version 2.0 is not known"},
+      {"version", "1", WOK_UNSUPPORTED, "version is not known"},
+      {"extra", "1", WOK_UNSUPPORTED, "the key extra is not known"},
+      {"model.type", "\"Markov\"", WOK_UNSUPPORTED, "model Markov is not known"},
       {"model", "[]", WOK_UNSUPPORTED, "model is not known"},
-      {"model.type", "\"Wishful\"", WOK_UNSUPPORTED, "model Wishful is not known"},
+      {"model", NULL, WOK_FORMAT, "model is missing"},
+      {"model.dropout", "2", WOK_FORMAT, "dropout must be a number in [0, 1], not 2"},
+      {"model.unk_token", "7", WOK_FORMAT, "unk_token must be a string, not 7"},
+      {"model.fuse_unk", "\"no\"", WOK_FORMAT, "fuse_unk must be true or false"},
+      {"model.surprise", "1", WOK_UNSUPPORTED, "the key model.surprise is not known"},
       {"model.merges", "[[\"a\",\"b\"]]", WOK_FORMAT, "merge 0 (\"a\" and \"b\") names a token that is not in the vocabulary"},
+      {"model.merges", "[\"a\"]", WOK_FORMAT, "merge 0 is not two tokens"},
       {"model.merges", "{}", WOK_FORMAT, "model.merges is not a list"},
       {"model.vocab", "[]", WOK_FORMAT, "model.vocab is not an object"},
+      {"model.vocab", "{}", WOK_FORMAT, "the vocabulary is empty"},
+      {"model.vocab.a", "99999999", WOK_LIMIT, "the id 99999999 is far outside a vocabulary"},
       {"model.vocab.a", "-1", WOK_FORMAT, "\"a\" has the id -1"},
       {"model.vocab.a", "1e3", WOK_FORMAT, "the id of \"a\" is not an integer"},
       {"model.vocab.a", "300", WOK_FORMAT, "two tokens have the id 300"},
       {"added_tokens", "{}", WOK_FORMAT, "added_tokens is not a list"},
-      {"added_tokens", "[{\"id\":0,\"content\":\"<pad>\",\"special\":true}]", WOK_FORMAT,
-       "the added token <pad> has the id 0, which is another token's"},
+      {"added_tokens", "[{\"id\":0,\"content\":\"<pad>\",\"special\":true}]", WOK_FORMAT, "<pad> has the id 0, which is another token's"},
       {"added_tokens", "[{\"id\":0,\"special\":true}]", WOK_FORMAT, "added token 0: content must be a string"},
-      {"added_tokens.0.id", "5", WOK_FORMAT, "<|endoftext|> has the id 5, which is another token's"},
+      {"added_tokens.0.id", "5", WOK_FORMAT, "has the id 5, which is another token's"},
+      {"added_tokens.0.colour", "true", WOK_UNSUPPORTED, "added token 0: the key colour is not known"},
   };
   json_t *g = golden(s->c), *good = json_object_get(g, "tokenizer");
   for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
@@ -381,20 +398,6 @@ static void strict_files(void **state) {
     assert_null(t);
     json_decref(j);
   }
-  /* bytes in another order: a vocabulary of its own */
-  json_t *j = json_deep_copy(good);
-  json_t *vocab = json_object_get(json_object_get(j, "model"), "vocab");
-  json_object_set_new(vocab, "<0x01>", json_integer(1 + 0x02));
-  json_object_set_new(vocab, "<0x02>", json_integer(1 + 0x01));
-  wok_tokenizer *t;
-  int32_t id;
-  int64_t n;
-  assert_works(s->c, parse(s->c, &t, j));
-  assert_works(s->c, wok_encode(t, "\x01", 1, &id, 1, &n));
-  assert_int_equal(n, 1);
-  assert_int_equal(id, 1 + 0x02);
-  wok_tokenizer_free(t);
-  json_decref(j);
   json_decref(g);
 }
 
@@ -415,7 +418,7 @@ static void bad_files(void **state) {
   wok_tokenizer_free(t);
 }
 
-/* Cut anywhere a file is refused; with any byte changed it is refused or another tokenizer. */
+/* Cut anywhere or with any byte changed, a file is refused or is a tokenizer that round-trips text. */
 static void damaged_files(void **state) {
   scratch *s = *state;
   json_t *g = golden(s->c);
@@ -432,7 +435,7 @@ static void damaged_files(void **state) {
     z[k] ^= (char)(1 << k % 7);
     if (wok_tokenizer_parse(s->c, &t, z, n, "changed") == WOK_OK) {
       accepted++;
-      assert_in_range(wok_tokenizer_size(t), 1, 1 << 20); /* a changed id may leave holes */
+      assert_true(wok_tokenizer_size(t) >= 317 && wok_tokenizer_size(t) < 1000); /* an id may leave a gap */
       wok_tokenizer_free(t);
     }
     z[k] ^= (char)(1 << k % 7);
