@@ -48,6 +48,7 @@ static wok_status read_all(scratch *s, const char *const *files, int n, wok__rea
   }
   wok__reader_close(r);
   wok__inputs_free(&in);
+  if (st) wok__str_free(z);
   return st;
 }
 
