@@ -11,7 +11,7 @@ typedef struct wok_tokenizer wok_tokenizer;
 /* Opens a vocabulary: a model directory, or one file of it.
      tokenizer.json          Hugging Face's format, every component of version 1.0; an unknown one is refused by name
      vocab.txt               BERT's WordPiece
-     tokenizer.model, spiece.model, *.model   SentencePiece (unigram, BPE, word, char), or BytePiece
+     tokenizer.model, spiece.model, *.model   SentencePiece (unigram, BPE), or BytePiece
      vocab.json + merges.txt, *.tiktoken      byte-level BPE
    In a directory the first of tokenizer.json, vocab.txt, the .model files and vocab.json is taken; what
    tokenizer_config.json says (lower case, bos, eos) is respected for the others than tokenizer.json.
